@@ -1,0 +1,140 @@
+/**
+ * What was wrong with the peer's half of an opening handshake. Apart from `ProtocolError`, because there is no WebSocket
+ * connection yet: the answer to a client is an HTTP status, and a client that refuses a server's answer just leaves.
+ *
+ * | reason of a `RequestError` | status | RFC 6455 |
+ * | --- | --- | --- |
+ * | `MethodNotGet` | 405, `Allow: GET` | 4.2.1 |
+ * | `HttpTooOld` | 400 | 4.2.1 |
+ * | `NoHost` | 400 | 4.2.1 |
+ * | `NotAnUpgrade` | 426, `Upgrade: websocket` | 4.2.1 |
+ * | `UnsupportedVersion` | 426, `Sec-WebSocket-Version: 13` | 4.4 |
+ * | `InvalidKey` | 400 | 4.2.1 |
+ * | `InvalidSubprotocols` | 400 | 4.1 |
+ *
+ * | reason of a `ResponseError` | RFC 6455 |
+ * | --- | --- |
+ * | `StatusNot101` | 4.1 |
+ * | `NotUpgraded` | 4.1 |
+ * | `InvalidAccept` | 4.1 |
+ * | `SubprotocolNotOffered` | 4.1 |
+ * | `ExtensionsNotOffered` | 4.1 |
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+
+/**
+ * What a server finds wrong with a client's request. Values are as the client sent them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RequestReason =
+  | { readonly _tag: "MethodNotGet"; readonly method: string }
+  | { readonly _tag: "HttpTooOld"; readonly httpVersion: string }
+  | { readonly _tag: "NoHost" }
+  | { readonly _tag: "NotAnUpgrade" }
+  | { readonly _tag: "UnsupportedVersion"; readonly version: string | undefined }
+  | { readonly _tag: "InvalidKey"; readonly key: string | undefined }
+  | { readonly _tag: "InvalidSubprotocols"; readonly subprotocols: string }
+
+/**
+ * What a client finds wrong with a server's response. Values are as the server sent them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ResponseReason =
+  | { readonly _tag: "StatusNot101"; readonly status: number }
+  | { readonly _tag: "NotUpgraded" }
+  | { readonly _tag: "InvalidAccept"; readonly accept: string | undefined }
+  | { readonly _tag: "SubprotocolNotOffered"; readonly subprotocol: string }
+  | { readonly _tag: "ExtensionsNotOffered"; readonly extensions: string }
+
+/**
+ * A request that does not open a WebSocket connection. `OpeningHandshake.reject` makes the response that says so.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RequestError extends Data.TaggedError("RequestError")<{ readonly reason: RequestReason }> {
+  /** The HTTP status that answers it. */
+  get status(): 400 | 405 | 426 {
+    return requestRules[this.reason._tag].status
+  }
+
+  /** The section of RFC 6455 that holds the rule. */
+  get section(): string {
+    return requestRules[this.reason._tag].section
+  }
+
+  override get message(): string {
+    return `${describeRequest(this.reason)} (RFC 6455 ${this.section})`
+  }
+}
+
+/**
+ * A response that does not open the connection that was asked for.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ResponseError extends Data.TaggedError("ResponseError")<{ readonly reason: ResponseReason }> {
+  override get message(): string {
+    return `${describeResponse(this.reason)} (RFC 6455 4.1)`
+  }
+}
+
+/**
+ * Whether a value is one of the two errors of an opening handshake.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isHandshakeError = (value: unknown): value is RequestError | ResponseError =>
+  value instanceof RequestError || value instanceof ResponseError
+
+const requestRules = {
+  MethodNotGet: { status: 405, section: "4.2.1" },
+  HttpTooOld: { status: 400, section: "4.2.1" },
+  NoHost: { status: 400, section: "4.2.1" },
+  NotAnUpgrade: { status: 426, section: "4.2.1" },
+  UnsupportedVersion: { status: 426, section: "4.4" },
+  InvalidKey: { status: 400, section: "4.2.1" },
+  InvalidSubprotocols: { status: 400, section: "4.1" }
+} as const
+
+const describeRequest = (reason: RequestReason): string => {
+  switch (reason._tag) {
+    case "MethodNotGet":
+      return `the method of an opening handshake is GET, not ${reason.method}`
+    case "HttpTooOld":
+      return `an opening handshake needs HTTP/1.1 or higher, this request is HTTP/${reason.httpVersion}`
+    case "NoHost":
+      return "the Host header is missing"
+    case "NotAnUpgrade":
+      return "this address speaks WebSocket: the request needs the headers Connection: Upgrade and Upgrade: websocket"
+    case "UnsupportedVersion":
+      return `Sec-WebSocket-Version must be 13, it is ${reason.version ?? "missing"}`
+    case "InvalidKey":
+      return `Sec-WebSocket-Key must be 16 bytes in Base64, it is ${reason.key === undefined ? "missing" : "not"}`
+    case "InvalidSubprotocols":
+      return "Sec-WebSocket-Protocol must list tokens, each of them once"
+  }
+}
+
+const describeResponse = (reason: ResponseReason): string => {
+  switch (reason._tag) {
+    case "StatusNot101":
+      return `the server answered with status ${reason.status} instead of 101`
+    case "NotUpgraded":
+      return "the response lacks the header Connection: Upgrade or Upgrade: websocket"
+    case "InvalidAccept":
+      return `Sec-WebSocket-Accept does not prove that the server read our key, it is ${reason.accept ?? "missing"}`
+    case "SubprotocolNotOffered":
+      return `the server chose the subprotocol ${reason.subprotocol}, which was not offered`
+    case "ExtensionsNotOffered":
+      return `the server chose the extensions ${reason.extensions}, but none were offered`
+  }
+}

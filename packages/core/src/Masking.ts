@@ -1,0 +1,98 @@
+/**
+ * Masking of payloads (RFC 6455 5.3): every frame from a client is XORed with a 32-bit key that travels before it.
+ *
+ * Keys are numbers, taken as the RFC writes them: octet 0 of the masking key is the most significant byte. Entropy is
+ * the caller's business.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * XORs a range of bytes, in place, with the masking key.
+ *
+ * **Details**
+ *
+ * `keyOffset` is the position of the range's first byte in its payload, so a payload may be masked piece by piece, as
+ * its pieces arrive. The same call unmasks: masking twice is nothing.
+ *
+ * **Gotchas**
+ *
+ * This is the one function of this package that writes to bytes given to it. It is for bytes that the caller owns.
+ *
+ * **Example** (The masked "Hello" of RFC 6455 5.7)
+ *
+ * ```ts
+ * import { Masking } from "@websocket-stream/core"
+ *
+ * const payload = new Uint8Array([0x7f, 0x9f, 0x4d, 0x51, 0x58])
+ * Masking.applyInPlace(payload, 0x37fa213d)
+ * new TextDecoder().decode(payload) // => "Hello"
+ * ```
+ *
+ * @param maskingKey 32 bits, signed or not
+ * @param keyOffset bytes of the payload that precede the range
+ * @param start first byte of the range
+ * @param end first byte behind the range
+ * @category masking
+ * @since 0.1.0
+ */
+export const applyInPlace = (
+  bytes: Uint8Array,
+  maskingKey: number,
+  keyOffset = 0,
+  start = 0,
+  end = bytes.length
+): void => {
+  // RFC 6455 5.3: octet i of the payload meets octet i modulo 4 of the key.
+  const key = rotate(maskingKey, keyOffset & 3)
+  if (end - start < wordsFrom) applyBytes(bytes, key, start, end)
+  else applyWords(bytes, key, start, end)
+}
+
+// Below this many bytes the view that words need costs more than it saves: 38 ns for either at 64 bytes, 75 ns by bytes
+// and 41 ns by words at 125, 34 and 3.7 microseconds at 64 KiB (memcpy: 1.5).
+const wordsFrom = 64
+
+const applyBytes = (bytes: Uint8Array, key: number, start: number, end: number): void => {
+  const octet0 = key >>> 24
+  const octet1 = (key >>> 16) & 0xff
+  const octet2 = (key >>> 8) & 0xff
+  const octet3 = key & 0xff
+  const remainder = (end - start) & 3
+  const whole = end - remainder
+  let at = start
+  for (; at < whole; at += 4) {
+    bytes[at]! ^= octet0
+    bytes[at + 1]! ^= octet1
+    bytes[at + 2]! ^= octet2
+    bytes[at + 3]! ^= octet3
+  }
+  if (remainder > 0) bytes[at]! ^= octet0
+  if (remainder > 1) bytes[at + 1]! ^= octet1
+  if (remainder > 2) bytes[at + 2]! ^= octet2
+}
+
+const applyWords = (bytes: Uint8Array, key: number, start: number, end: number): void => {
+  const misaligned = (bytes.byteOffset + start) & 7
+  const aligned = misaligned === 0 ? start : start + 8 - misaligned
+  applyBytes(bytes, key, start, aligned)
+
+  const rotated = rotate(key, (aligned - start) & 3)
+  wordBytes[0] = wordBytes[4] = rotated >>> 24
+  wordBytes[1] = wordBytes[5] = rotated >>> 16
+  wordBytes[2] = wordBytes[6] = rotated >>> 8
+  wordBytes[3] = wordBytes[7] = rotated
+  const word = words[0]!
+  const count = (end - aligned) >>> 3
+  const view = new BigUint64Array(bytes.buffer, bytes.byteOffset + aligned, count)
+  for (let i = 0; i < count; i++) view[i]! ^= word
+
+  applyBytes(bytes, rotated, aligned + count * 8, end)
+}
+
+const rotate = (key: number, octets: number): number =>
+  octets === 0 ? key : (key << (octets * 8)) | (key >>> (32 - octets * 8))
+
+// The key as one word in the machine's own byte order, made by writing bytes and reading a word.
+const wordBytes = new Uint8Array(8)
+const words = new BigUint64Array(wordBytes.buffer)

@@ -1,0 +1,402 @@
+/**
+ * The opening handshake of RFC 6455 section 4, as values over headers that an HTTP parser has read: a client makes a
+ * request and confirms the response; a server reads the request, then accepts or rejects it.
+ *
+ * Extensions are passed on as they are; their negotiation is their own business.
+ *
+ * @since 0.1.0
+ */
+import { sha1 } from "@noble/hashes/legacy.js"
+import { utf8ToBytes } from "@noble/hashes/utils.js"
+import * as Base64 from "effect/encoding/Base64"
+import * as Result from "effect/Result"
+import { RequestError, type RequestReason, ResponseError, type ResponseReason } from "./HandshakeError.ts"
+import { hasToken, isBase64Of16Bytes, isFieldValue, isRequestTarget, isToken, line, list } from "./internal/headers.ts"
+import type { Headers } from "./internal/headers.ts"
+import { OptionError } from "./OptionError.ts"
+
+export type {
+  /**
+   * Headers as HTTP parsers hand them out, Node's among them: names in lower case; a header that came on several lines
+   * as an array, or joined by commas.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Headers
+}
+
+/**
+ * Header lines to send, in order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type HeaderLines = ReadonlyArray<readonly [name: string, value: string]>
+
+/**
+ * A client's request, as a server's HTTP parser read it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ReceivedRequest {
+  readonly method: string
+  /** `"1.1"`, say. */
+  readonly httpVersion: string
+  readonly headers: Headers
+}
+
+/**
+ * What a valid request asks for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Offer {
+  /** `Sec-WebSocket-Key`: 16 bytes in Base64. */
+  readonly key: string
+  /** The subprotocols that the client speaks, the one that it likes best first. */
+  readonly subprotocols: ReadonlyArray<string>
+  /** `Sec-WebSocket-Extensions`, as it came. */
+  readonly extensions: string | undefined
+}
+
+/**
+ * A response to send.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Response {
+  readonly status: number
+  readonly headers: HeaderLines
+  /** Text, empty for 101. */
+  readonly body: string
+}
+
+/**
+ * Reads a client's request, and fails with a `RequestError` if it opens no WebSocket connection.
+ *
+ * **Example** (The request of RFC 6455 1.3)
+ *
+ * ```ts
+ * import { OpeningHandshake } from "@websocket-stream/core"
+ * import { Result } from "effect"
+ *
+ * const offer = OpeningHandshake.read({
+ *   method: "GET",
+ *   httpVersion: "1.1",
+ *   headers: {
+ *     host: "server.example.com",
+ *     upgrade: "websocket",
+ *     connection: "Upgrade",
+ *     "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+ *     "sec-websocket-protocol": "chat, superchat",
+ *     "sec-websocket-version": "13"
+ *   }
+ * })
+ * Result.getOrThrow(offer).subprotocols // => ["chat", "superchat"]
+ * ```
+ *
+ * @category server
+ * @since 0.1.0
+ */
+export const read = ({ headers, httpVersion, method }: ReceivedRequest): Result.Result<Offer, RequestError> => {
+  // RFC 6455 4.2.1, in its order.
+  if (method !== "GET") return refuse({ _tag: "MethodNotGet", method })
+  if (httpVersion === "1.0" || httpVersion === "0.9") return refuse({ _tag: "HttpTooOld", httpVersion })
+  if (line(headers, "host") === undefined) return refuse({ _tag: "NoHost" })
+  if (!asksForUpgrade(headers)) return refuse({ _tag: "NotAnUpgrade" })
+  // RFC 6455 4.4 lets the version be looked at first: the rest means nothing to us in another one.
+  const version = line(headers, "sec-websocket-version")
+  if (version !== "13") return refuse({ _tag: "UnsupportedVersion", version })
+  const key = line(headers, "sec-websocket-key")
+  if (key === undefined || !isBase64Of16Bytes(key)) return refuse({ _tag: "InvalidKey", key })
+  const protocolLine = line(headers, "sec-websocket-protocol")
+  const subprotocols = list(protocolLine ?? "")
+  // RFC 6455 4.1: "The elements that comprise this value MUST be non-empty strings [...] and MUST all be unique strings."
+  if (protocolLine !== undefined && (subprotocols.length === 0 || !areUniqueTokens(subprotocols))) {
+    return refuse({ _tag: "InvalidSubprotocols", subprotocols: protocolLine })
+  }
+  return Result.succeed({ key, subprotocols, extensions: line(headers, "sec-websocket-extensions") })
+}
+
+/**
+ * The 101 that opens the connection.
+ *
+ * **Details**
+ *
+ * Fails with an `OptionError` for a subprotocol that the client did not offer, and for a header that could not be sent
+ * as it is or that belongs to the handshake itself.
+ *
+ * **Example** (The response of RFC 6455 1.3)
+ *
+ * ```ts
+ * import { OpeningHandshake } from "@websocket-stream/core"
+ * import { Result } from "effect"
+ *
+ * const offer = { key: "dGhlIHNhbXBsZSBub25jZQ==", subprotocols: ["chat", "superchat"], extensions: undefined }
+ * const response = Result.getOrThrow(OpeningHandshake.accept(offer, { subprotocol: "chat" }))
+ * response.headers // => [
+ * //   ["Upgrade", "websocket"],
+ * //   ["Connection", "Upgrade"],
+ * //   ["Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="],
+ * //   ["Sec-WebSocket-Protocol", "chat"]
+ * // ]
+ * ```
+ *
+ * @category server
+ * @since 0.1.0
+ */
+export const accept = (
+  offer: Offer,
+  options?: {
+    /** One of the subprotocols offered. Default: none. */
+    readonly subprotocol?: string | undefined
+    /** The value of `Sec-WebSocket-Extensions`. Default: none. */
+    readonly extensions?: string | undefined
+    /** Further headers. */
+    readonly headers?: HeaderLines | undefined
+  }
+): Result.Result<Response, OptionError> => {
+  const { extensions, headers = [], subprotocol } = options ?? {}
+  // RFC 6455 4.2.2: the subprotocol is "derived from the client's handshake", or absent.
+  if (subprotocol !== undefined && !offer.subprotocols.includes(subprotocol)) {
+    const offered = offer.subprotocols.length === 0
+      ? "absent: the client offered none"
+      : offer.subprotocols.join(" or ")
+    return Result.fail(new OptionError({ option: "subprotocol", value: subprotocol, expected: offered }))
+  }
+  const wrong = checkExtensions(extensions) ?? checkHeaders(headers)
+  if (wrong !== undefined) return Result.fail(wrong)
+  return Result.succeed({
+    status: 101,
+    headers: [
+      ["Upgrade", "websocket"],
+      ["Connection", "Upgrade"],
+      ["Sec-WebSocket-Accept", acceptKey(offer.key)],
+      ...optionalLine("Sec-WebSocket-Protocol", subprotocol),
+      ...optionalLine("Sec-WebSocket-Extensions", extensions),
+      ...headers
+    ],
+    body: ""
+  })
+}
+
+/**
+ * The response that refuses a request, with a line of text that says why. The connection is to be closed after it.
+ *
+ * **Example** (A version that nobody speaks any more)
+ *
+ * ```ts
+ * import { HandshakeError, OpeningHandshake } from "@websocket-stream/core"
+ *
+ * const error = new HandshakeError.RequestError({ reason: { _tag: "UnsupportedVersion", version: "8" } })
+ * const response = OpeningHandshake.reject(error)
+ * response.status // => 426
+ * response.body // => "Sec-WebSocket-Version must be 13, it is 8 (RFC 6455 4.4)\n"
+ * ```
+ *
+ * @category server
+ * @since 0.1.0
+ */
+export const reject = (error: RequestError): Response => ({
+  status: error.status,
+  headers: [
+    // RFC 9110 15.5.6: a 405 "MUST generate an Allow header field".
+    ...(error.status === 405 ? [["Allow", "GET"] as const] : []),
+    // RFC 9110 15.5.22: a 426 "MUST send an Upgrade header field", and RFC 6455 4.4: with the version that we speak.
+    ...(error.status === 426 ? [["Upgrade", "websocket"], ["Sec-WebSocket-Version", "13"]] as const : []),
+    ["Connection", error.status === 426 ? "Upgrade, close" : "close"],
+    ["Content-Type", "text/plain; charset=utf-8"]
+  ],
+  body: `${error.message}\n`
+})
+
+/**
+ * What a client asks for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RequestOptions {
+  /** The value of `Host`: a name or address, and the port unless it is the scheme's own. */
+  readonly host: string
+  /** Path and query. */
+  readonly target: string
+  /** 16 bytes from a strong source of entropy, fresh for each connection (RFC 6455 4.1). */
+  readonly nonce: Uint8Array
+  /** Subprotocols that we speak, the one that we like best first. Default: none. */
+  readonly subprotocols?: ReadonlyArray<string> | undefined
+  /** The value of `Sec-WebSocket-Extensions`. Default: none. */
+  readonly extensions?: string | undefined
+  /** Further headers: `Origin`, `Authorization`, `Cookie`. */
+  readonly headers?: HeaderLines | undefined
+}
+
+/**
+ * A request to send, and what `confirm` has to know of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Request extends Offer {
+  readonly method: "GET"
+  readonly target: string
+  readonly headers: HeaderLines
+}
+
+/**
+ * A client's request.
+ *
+ * **Details**
+ *
+ * Fails with an `OptionError` for whatever could not be sent as it is: a target with spaces, a nonce of another length,
+ * a subprotocol that is no token or stands there twice, a header with control characters.
+ *
+ * @category client
+ * @since 0.1.0
+ */
+export const request = (options: RequestOptions): Result.Result<Request, OptionError> => {
+  const { extensions, headers = [], host, nonce, subprotocols = [], target } = options
+  const wrong = checkRequest(options) ?? checkExtensions(extensions) ?? checkHeaders(headers)
+  if (wrong !== undefined) return Result.fail(wrong)
+  const key = Base64.encode(nonce)
+  return Result.succeed({
+    method: "GET",
+    target,
+    key,
+    subprotocols,
+    extensions,
+    // RFC 6455 4.1, in its order.
+    headers: [
+      ["Host", host],
+      ["Upgrade", "websocket"],
+      ["Connection", "Upgrade"],
+      ["Sec-WebSocket-Key", key],
+      ["Sec-WebSocket-Version", "13"],
+      ...optionalLine("Sec-WebSocket-Protocol", subprotocols.length === 0 ? undefined : subprotocols.join(", ")),
+      ...optionalLine("Sec-WebSocket-Extensions", extensions),
+      ...headers
+    ]
+  })
+}
+
+/**
+ * What server and client agreed on.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Agreement {
+  readonly subprotocol: string | undefined
+  /** `Sec-WebSocket-Extensions` of the response, as it came. */
+  readonly extensions: string | undefined
+}
+
+/**
+ * Checks a server's response to our request, and fails with a `ResponseError` if it opens no WebSocket connection.
+ *
+ * @param offer what was asked for: the value of {@link request}
+ * @category client
+ * @since 0.1.0
+ */
+export const confirm = (
+  response: { readonly status: number; readonly headers: Headers },
+  offer: Offer
+): Result.Result<Agreement, ResponseError> => {
+  const { headers, status } = response
+  // RFC 6455 4.1, the client's checks in their order.
+  if (status !== 101) return distrust({ _tag: "StatusNot101", status })
+  if (!asksForUpgrade(headers)) return distrust({ _tag: "NotUpgraded" })
+  const accept = line(headers, "sec-websocket-accept")
+  if (accept?.trim() !== acceptKey(offer.key)) return distrust({ _tag: "InvalidAccept", accept })
+  const extensions = line(headers, "sec-websocket-extensions")
+  if (extensions !== undefined && offer.extensions === undefined) {
+    return distrust({ _tag: "ExtensionsNotOffered", extensions })
+  }
+  const subprotocol = line(headers, "sec-websocket-protocol")
+  if (subprotocol !== undefined && !offer.subprotocols.includes(subprotocol)) {
+    return distrust({ _tag: "SubprotocolNotOffered", subprotocol })
+  }
+  return Result.succeed({ subprotocol, extensions })
+}
+
+/**
+ * The value of `Sec-WebSocket-Accept` that answers a key.
+ *
+ * **Example** (The key of RFC 6455 1.3)
+ *
+ * ```ts
+ * import { OpeningHandshake } from "@websocket-stream/core"
+ *
+ * OpeningHandshake.acceptKey("dGhlIHNhbXBsZSBub25jZQ==") // => "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+ * ```
+ *
+ * @category server
+ * @since 0.1.0
+ */
+// RFC 6455 4.2.2: the key and a fixed identifier, hashed with SHA-1, in Base64.
+export const acceptKey = (key: string): string =>
+  Base64.encode(sha1(utf8ToBytes(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)))
+
+const refuse = (reason: RequestReason) => Result.fail(new RequestError({ reason }))
+const distrust = (reason: ResponseReason) => Result.fail(new ResponseError({ reason }))
+
+// RFC 6455 4.2.1: Upgrade has "websocket" and Connection has "Upgrade", both whatever their case.
+const asksForUpgrade = (headers: Headers): boolean =>
+  hasToken(line(headers, "upgrade"), "websocket") && hasToken(line(headers, "connection"), "upgrade")
+
+const areUniqueTokens = (names: ReadonlyArray<string>): boolean =>
+  names.every(isToken) && new Set(names).size === names.length
+
+const optionalLine = (name: string, value: string | undefined): HeaderLines =>
+  value === undefined ? [] : [[name, value]]
+
+const checkRequest = (options: RequestOptions): OptionError | undefined => {
+  const { host, nonce, subprotocols = [], target } = options
+  const wrong = (option: string, value: unknown, expected: string) => new OptionError({ option, value, expected })
+  if (host === "" || !isRequestTarget(host)) return wrong("host", host, "a name or an address, with a port or without")
+  if (!isRequestTarget(target)) return wrong("target", target, "a path and query of visible ASCII characters")
+  if (nonce.length !== 16) return wrong("nonce", `${nonce.length} bytes long`, "16 bytes long")
+  if (!areUniqueTokens(subprotocols)) return wrong("subprotocols", subprotocols, "tokens, each of them once")
+  return undefined
+}
+
+const checkExtensions = (extensions: string | undefined): OptionError | undefined =>
+  extensions === undefined || isFieldValue(extensions)
+    ? undefined
+    : new OptionError({
+      option: "extensions",
+      value: JSON.stringify(extensions),
+      expected: "free of control characters"
+    })
+
+// Also what keeps a value from ending its line and beginning another.
+const checkHeaders = (headers: HeaderLines): OptionError | undefined => {
+  for (const [name, value] of headers) {
+    const option = `headers.${name}`
+    if (!isToken(name)) return new OptionError({ option, value: name, expected: "named by a token (RFC 9110 5.6.2)" })
+    if (ownHeaders.has(name.toLowerCase())) {
+      return new OptionError({ option, value, expected: "absent: the handshake sets it" })
+    }
+    if (!isFieldValue(value)) {
+      return new OptionError({ option, value: JSON.stringify(value), expected: "free of control characters" })
+    }
+  }
+  return undefined
+}
+
+const ownHeaders = new Set([
+  "host",
+  "upgrade",
+  "connection",
+  "content-length",
+  "transfer-encoding",
+  "sec-websocket-key",
+  "sec-websocket-version",
+  "sec-websocket-accept",
+  "sec-websocket-protocol",
+  "sec-websocket-extensions"
+])

@@ -1,0 +1,17 @@
+/**
+ * The WebSocket protocol, pure: bytes in, plain data out.
+ *
+ * @since 0.1.0
+ */
+export * as CloseCode from "./CloseCode.ts"
+export * as EncodeError from "./EncodeError.ts"
+export * as Frame from "./Frame.ts"
+export * as FrameDecoder from "./FrameDecoder.ts"
+export * as HandshakeError from "./HandshakeError.ts"
+export * as Limits from "./Limits.ts"
+export * as Masking from "./Masking.ts"
+export * as Opcode from "./Opcode.ts"
+export * as OpeningHandshake from "./OpeningHandshake.ts"
+export * as OptionError from "./OptionError.ts"
+export * as ProtocolError from "./ProtocolError.ts"
+export * as Role from "./Role.ts"

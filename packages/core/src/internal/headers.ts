@@ -1,0 +1,52 @@
+/**
+ * Reading and checking of header values, by one pass over their characters: what a peer wrote is never given to a regular
+ * expression.
+ */
+
+/** Headers as HTTP parsers hand them out: names in lower case, several lines of a name as an array or joined by commas. */
+export type Headers = { readonly [name: string]: string | ReadonlyArray<string> | undefined }
+
+/** The value of a header as one line, or `undefined` where it is absent. */
+// RFC 9110 5.3: lines of one name are the same as their values joined by commas.
+export const line = (headers: Headers, name: string): string | undefined => {
+  const value = headers[name]
+  return value === undefined || typeof value === "string" ? value : value.join(", ")
+}
+
+/** The elements of a comma-separated list, trimmed, without empty ones (RFC 9110 5.6.1). */
+export const list = (value: string): ReadonlyArray<string> =>
+  value.split(",").map((element) => element.trim()).filter((element) => element !== "")
+
+/** Whether a comma-separated list has the token, whatever its case. */
+export const hasToken = (value: string | undefined, token: string): boolean =>
+  value !== undefined && list(value).some((element) => element.toLowerCase() === token)
+
+/** Whether the text is a token of RFC 9110 5.6.2: visible ASCII without delimiters, at least one character. */
+export const isToken = (text: string): boolean => text !== "" && every(text, isTokenCharacter)
+
+/** Whether the text may be a field value of RFC 9110 5.5: no control characters but the tab, and no code units past Latin-1. */
+export const isFieldValue = (text: string): boolean =>
+  every(text, (code) => code === 0x09 || (code >= 0x20 && code !== 0x7f && code <= 0xff))
+
+/** Whether the text may stand as a request target: visible ASCII, at least one character. */
+export const isRequestTarget = (text: string): boolean =>
+  text !== "" && every(text, (code) => code > 0x20 && code < 0x7f)
+
+/** Whether the text is the Base64 form of 16 bytes (RFC 4648 4). */
+export const isBase64Of16Bytes = (text: string): boolean =>
+  text.length === 24 && text.endsWith("==") && every(text.slice(0, 22), isBase64Character)
+
+const every = (text: string, holds: (code: number) => boolean): boolean => {
+  for (let i = 0; i < text.length; i++) {
+    if (!holds(text.charCodeAt(i))) return false
+  }
+  return true
+}
+
+const isAlphanumeric = (code: number): boolean =>
+  (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a)
+
+const isTokenCharacter = (code: number): boolean =>
+  isAlphanumeric(code) || "!#$%&'*+-.^_`|~".includes(String.fromCharCode(code))
+
+const isBase64Character = (code: number): boolean => isAlphanumeric(code) || code === 0x2b || code === 0x2f
