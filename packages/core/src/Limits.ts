@@ -24,6 +24,14 @@ export interface Limits {
 }
 
 /**
+ * Limits as a user writes them: what is missing is the default.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Options = { readonly [Limit in keyof Limits]?: Limits[Limit] | undefined }
+
+/**
  * The largest frame that a server takes unless told otherwise: 1 MiB. Anyone may connect to it.
  *
  * @category defaults
@@ -60,10 +68,7 @@ export const defaultClientMaxFrameSize = 16 * 1024 * 1024
  * @category constructors
  * @since 0.1.0
  */
-export const make = (
-  role: Role,
-  options?: { readonly [Limit in keyof Limits]?: Limits[Limit] | undefined }
-): Result.Result<Limits, OptionError> => {
+export const make = (role: Role, options?: Options): Result.Result<Limits, OptionError> => {
   const maxFrameSize = options?.maxFrameSize ??
     (role === "server" ? defaultServerMaxFrameSize : defaultClientMaxFrameSize)
   if (!Number.isSafeInteger(maxFrameSize) || maxFrameSize < 0) {

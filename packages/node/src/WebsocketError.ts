@@ -1,0 +1,198 @@
+/**
+ * How reading, writing and opening fail: one error each, with a tagged `reason`, so that
+ * `Effect.catchReason("ReadError", "WouldBlock", ...)` takes one reason and leaves the others.
+ *
+ * @since 0.1.0
+ */
+import type { EncodeError } from "@websocket-stream/core/EncodeError"
+import type { RequestError, ResponseError } from "@websocket-stream/core/HandshakeError"
+import type { ProtocolError } from "@websocket-stream/core/ProtocolError"
+import * as Data from "effect/Data"
+
+/**
+ * Nothing happened: no whole frame was there to read, or no room to write one. Try again after `awaitReadable` or
+ * `awaitWritable`. Only a stream in NonBlock mode fails with it.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class WouldBlock extends Data.TaggedClass("WouldBlock") {
+  get message(): string {
+    return "the operation would block; try again after awaitReadable or awaitWritable"
+  }
+}
+
+/**
+ * There is nothing more to read, or writing is over.
+ *
+ * **Details**
+ *
+ * `by` says who ended it: the `"Peer"` whose bytes ended, or `"Us"`: the scope of the stream was closed, or a Close frame
+ * was written (RFC 6455 5.5.1). `code` is 1006 (RFC 6455 7.1.5): at the level of frames an end is just an end, and a
+ * Close frame is a frame like any other. `truncated` tells whether the end cut a frame.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Closed extends Data.TaggedClass("Closed")<{
+  readonly by: "Peer" | "Us"
+  readonly code: number
+  readonly truncated: boolean
+}> {
+  get message(): string {
+    const who = this.by === "Peer" ? "the peer ended the stream" : "the stream was closed on our side"
+    return `${who}${this.truncated ? " in the middle of a frame" : ""} (${this.code})`
+  }
+}
+
+/**
+ * The peer broke the protocol. Terminal: every later read fails the same way. Answer with a Close frame of
+ * `error.closeCode`.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Protocol extends Data.TaggedClass("Protocol")<{ readonly error: ProtocolError }> {
+  get message(): string {
+    return this.error.message
+  }
+}
+
+/**
+ * The stream under us failed: a reset, a broken pipe, a timeout, or its destruction by somebody else.
+ *
+ * **Details**
+ *
+ * `code`, `errno` and `syscall` are those of Node's error: `"ECONNRESET"`, `-104`, `"read"`. An errno that nobody has
+ * heard of is carried like any other. `cause` is Node's error.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Io extends Data.TaggedClass("Io")<{
+  readonly code: string | undefined
+  readonly errno: number | undefined
+  readonly syscall: string | undefined
+  readonly cause: Error
+}> {
+  get message(): string {
+    return `the connection failed: ${this.cause.message}`
+  }
+}
+
+/**
+ * What was to be written is nothing that the protocol lets us send. No byte of it was queued.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Encode extends Data.TaggedClass("Encode")<{ readonly error: EncodeError }> {
+  get message(): string {
+    return this.error.message
+  }
+}
+
+/**
+ * The opening handshake failed: a server could not take the request, or a client not the response.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Handshake extends Data.TaggedClass("Handshake")<{ readonly error: RequestError | ResponseError }> {
+  get message(): string {
+    return this.error.message
+  }
+}
+
+/**
+ * The URL of a client is none that it can connect to.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class InvalidUrl extends Data.TaggedClass("InvalidUrl")<{ readonly url: string; readonly expected: string }> {
+  get message(): string {
+    return `the URL is ${this.url}, it must be ${this.expected}`
+  }
+}
+
+/**
+ * A read failed.
+ *
+ * **Example** (Polling a stream in NonBlock mode)
+ *
+ * ```ts
+ * import { WebsocketStream } from "@websocket-stream/node"
+ * import { Effect } from "effect"
+ *
+ * const poll = Effect.gen(function*() {
+ *   const stream = yield* WebsocketStream.WebsocketStream
+ *   return yield* stream.read.pipe(
+ *     Effect.asSome,
+ *     Effect.catchReason("ReadError", "WouldBlock", () => Effect.succeedNone)
+ *   )
+ * })
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ReadError extends Data.TaggedError("ReadError")<{
+  readonly reason: WouldBlock | Closed | Protocol | Io
+}> {
+  override get message(): string {
+    return this.reason.message
+  }
+}
+
+/**
+ * A write failed, and nothing of it was queued.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class WriteError extends Data.TaggedError("WriteError")<{
+  readonly reason: WouldBlock | Closed | Encode | Io
+}> {
+  override get message(): string {
+    return this.reason.message
+  }
+}
+
+/**
+ * A connection could not be opened.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class OpenError extends Data.TaggedError("OpenError")<{
+  readonly reason: Handshake | InvalidUrl | Io
+}> {
+  override get message(): string {
+    return this.reason.message
+  }
+}
+
+/**
+ * Whether a value is a `ReadError`.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isReadError = (value: unknown): value is ReadError => value instanceof ReadError
+
+/**
+ * Whether a value is a `WriteError`.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isWriteError = (value: unknown): value is WriteError => value instanceof WriteError
+
+/**
+ * Whether a value is an `OpenError`.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isOpenError = (value: unknown): value is OpenError => value instanceof OpenError

@@ -1,0 +1,273 @@
+/**
+ * Frames over a connected stream, in blocking and in non-blocking mode: what a WebSocket is before anybody has decided what
+ * a message is, when to answer a ping or how to close. Whoever reads and writes here is the endpoint and sees all six
+ * opcodes.
+ *
+ * - **Nothing is lost.** A read takes one whole frame or nothing, a write queues one whole frame or nothing, and an
+ *   interruption of either leaves the stream as it was.
+ * - **Backpressure both ways.** Nobody reads: the socket is not read either, and the peer has to wait. The peer does not
+ *   read: `write` waits in Block mode and fails with `WouldBlock` in NonBlock mode.
+ * - **Any number of fibers** may share a stream: each frame goes to one reader, frames of different writers never mix.
+ *
+ * @since 0.1.0
+ */
+import type { Frame } from "@websocket-stream/core/Frame"
+import * as Limits from "@websocket-stream/core/Limits"
+import type { Opcode } from "@websocket-stream/core/Opcode"
+import { OptionError } from "@websocket-stream/core/OptionError"
+import type { Role } from "@websocket-stream/core/Role"
+import * as Arr from "effect/Array"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { Duplex } from "node:stream"
+import { FrameStream } from "./internal/frameStream.ts"
+import type { ReadError, WriteError } from "./WebsocketError.ts"
+
+/**
+ * What an operation does that cannot go on at once: `"Block"` suspends the fiber, `"NonBlock"` fails it with `WouldBlock`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Mode = "Block" | "NonBlock"
+
+/**
+ * A stream of frames.
+ *
+ * **Example** (An echo)
+ *
+ * ```ts
+ * import { Opcode } from "@websocket-stream/core"
+ * import { WebsocketStream } from "@websocket-stream/node"
+ * import { Effect } from "effect"
+ *
+ * const echo = Effect.gen(function*() {
+ *   const stream = yield* WebsocketStream.WebsocketStream
+ *   while (true) {
+ *     const frame = yield* stream.read
+ *     if (Opcode.isData(frame.opcode)) yield* stream.write(frame.opcode, frame.payload, { fin: frame.fin })
+ *     if (frame.opcode === Opcode.Ping) yield* stream.write(Opcode.Pong, frame.payload)
+ *     if (frame.opcode === Opcode.Close) return yield* stream.write(Opcode.Close, frame.payload)
+ *   }
+ * })
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class WebsocketStream extends Context.Service<WebsocketStream, {
+  /** Our end of the connection. */
+  readonly role: Role
+
+  /** The mode that the next operation will find. */
+  readonly mode: Effect.Effect<Mode>
+
+  /**
+   * Changes the mode, for the operations that begin after it. One that waits already goes on waiting. Fails with the
+   * reason `Closed` or `Io` on a stream that is closed.
+   */
+  readonly setMode: (mode: Mode) => Effect.Effect<void, WriteError>
+
+  /**
+   * The next frame. Its payload is the reader's; a small one may be a view of up to 64 KiB that live as long as it does.
+   *
+   * Fails with the reason `Closed` at the end of the stream, `Protocol` for a peer that breaks the protocol, `Io` for a
+   * stream that fails, each time once all frames before it were read, and from then on always. In NonBlock mode fails
+   * with `WouldBlock` when no whole frame is there.
+   */
+  readonly read: Effect.Effect<Frame, ReadError>
+
+  /** All whole frames that there are, at least one. Waits and fails as `read` does. */
+  readonly readAll: Effect.Effect<Arr.NonEmptyReadonlyArray<Frame>, ReadError>
+
+  /**
+   * Queues one frame, and answers how many bytes it takes on the wire, its header included. A string is sent as UTF-8.
+   * The payload is copied: it may be changed as soon as the effect has ended.
+   *
+   * Waits in Block mode while more than the stream's high-water mark is queued; in NonBlock mode fails with `WouldBlock`
+   * then. Fails with `Encode` for what the protocol does not let us send, `Closed` after a Close frame or the end of the
+   * stream, `Io` after a failure. Whenever it fails or is interrupted while it waits, nothing was queued.
+   */
+  readonly write: (
+    opcode: Opcode,
+    payload: Uint8Array | string,
+    options?: {
+      /** Whether this frame ends its message. Default: true. */
+      readonly fin?: boolean | undefined
+      /** RSV1, for an extension that was negotiated. Default: false. */
+      readonly rsv1?: boolean | undefined
+    }
+  ) => Effect.Effect<number, WriteError>
+
+  /** Queues frames, all of them or none, as one piece of bytes. Waits and fails as `write` does. */
+  readonly writeAll: (frames: Arr.NonEmptyReadonlyArray<Frame>) => Effect.Effect<number, WriteError>
+
+  /** Waits, in either mode, until a read would not have to. Fails as a read would, when no frame is left. */
+  readonly awaitReadable: Effect.Effect<void, ReadError>
+
+  /** Waits, in either mode, until a write would not have to. Fails as a write would. */
+  readonly awaitWritable: Effect.Effect<void, WriteError>
+}>()("@websocket-stream/node/WebsocketStream") {}
+
+/**
+ * How to speak on a stream.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Our end: it decides who masks. */
+  readonly role: Role
+  /** Default: `"Block"`. */
+  readonly mode?: Mode | undefined
+  /** Bytes that were read off the stream already, behind the opening handshake. Default: none. */
+  readonly head?: Uint8Array | undefined
+  /** What to take from the peer; see `Limits`. */
+  readonly limits?: Limits.Options | undefined
+  /** Whether an extension that uses RSV1 was negotiated. Default: false. */
+  readonly rsv1?: boolean | undefined
+  /**
+   * How long the closing of the scope may wait for what is queued to be sent and for the peer to end its side. Default:
+   * {@link defaultLinger}.
+   */
+  readonly linger?: Duration.Input | undefined
+}
+
+/**
+ * 5 seconds.
+ *
+ * @category defaults
+ * @since 0.1.0
+ */
+export const defaultLinger: Duration.Input = "5 seconds"
+
+/**
+ * Takes over a connected stream whose opening handshake, if it needs one, is done: a socket, a TLS socket, an HTTP/2
+ * stream, one end of a pair in memory. The stream is the scope's from then on.
+ *
+ * **Details**
+ *
+ * Closing the scope fails whoever waits with `Closed`, sends what is queued, ends the stream and destroys it once the peer
+ * has ended, too, or `linger` is over. No Close frame is sent on its own: send one, if the peer is to see one.
+ *
+ * Fails with an `OptionError` that names the option, before the stream is touched.
+ *
+ * **Example** (Both ends of a pair in memory)
+ *
+ * ```ts
+ * import { Opcode } from "@websocket-stream/core"
+ * import { WebsocketStream } from "@websocket-stream/node"
+ * import { Effect } from "effect"
+ * import { duplexPair } from "node:stream"
+ *
+ * const program = Effect.gen(function*() {
+ *   const [a, b] = duplexPair()
+ *   const client = yield* WebsocketStream.make(a, { role: "client" })
+ *   const server = yield* WebsocketStream.make(b, { role: "server" })
+ *   const bytes = yield* client.write(Opcode.Text, "Hello")
+ *   const frame = yield* server.read
+ *   return [bytes, new TextDecoder().decode(frame.payload)] as const
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => [11, "Hello"]
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  duplex: Duplex,
+  options: Options
+): Effect.Effect<WebsocketStream["Service"], OptionError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const limits = Limits.make(options.role, options.limits)
+    if (Result.isFailure(limits)) return Effect.fail(limits.failure)
+    const wrong = checkOptions(duplex, options)
+    if (wrong !== undefined) return Effect.fail(wrong)
+    const { head, linger = defaultLinger, mode = "Block", role, rsv1 = false } = options
+    return Effect.acquireRelease(
+      Effect.sync(() => new FrameStream(duplex, { role, mode, head, limits: limits.success, rsv1 })),
+      (stream) => stream.close(linger)
+    )
+  })
+
+/**
+ * The service over a stream that an effect opens; its scope is the layer's.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <E, R>(
+  acquire: Effect.Effect<Duplex, E, R>,
+  options: Options
+): Layer.Layer<WebsocketStream, E | OptionError, Exclude<R, Scope.Scope>> =>
+  Layer.effect(WebsocketStream, Effect.flatMap(acquire, (duplex) => make(duplex, options)))
+
+/**
+ * Waits until at least one of the streams can be read without waiting, and answers those that can: what `poll` is to many
+ * descriptors. One fiber serves many streams with it, in NonBlock mode.
+ *
+ * **Details**
+ *
+ * A stream that ended or failed counts as readable, because a read tells so at once. Costs a look at each stream for each
+ * call, and no fiber of its own. Takes the streams that {@link make} made, and dies on others.
+ *
+ * **Example** (One fiber, many streams)
+ *
+ * ```ts
+ * import { WebsocketStream } from "@websocket-stream/node"
+ * import { Effect } from "effect"
+ *
+ * const serve = Effect.fnUntraced(function*(streams: Array<WebsocketStream.WebsocketStream["Service"]>) {
+ *   while (true) {
+ *     for (const stream of yield* WebsocketStream.awaitAnyReadable(streams)) {
+ *       for (const frame of yield* stream.readAll) yield* stream.write(frame.opcode, frame.payload)
+ *     }
+ *   }
+ * })
+ * ```
+ *
+ * @category polling
+ * @since 0.1.0
+ */
+export const awaitAnyReadable = (
+  streams: Iterable<WebsocketStream["Service"]>
+): Effect.Effect<Arr.NonEmptyReadonlyArray<WebsocketStream["Service"]>> =>
+  Effect.suspend(() => {
+    const all = Array.from(streams as Iterable<FrameStream>)
+    const found = all.filter(({ reader }) => reader.isReady)
+    if (Arr.isArrayNonEmpty(found)) return Effect.succeed(found)
+    return Effect.callback<Arr.NonEmptyReadonlyArray<WebsocketStream["Service"]>>((resume) => {
+      const cancels: Array<() => void> = []
+      let called = false
+      const callback = () => {
+        called = true
+        for (const cancel of cancels) cancel()
+        resume(awaitAnyReadable(all))
+      }
+      for (const { reader } of all) {
+        // Bytes that Node holds are read as soon as they are asked for, so the first may answer at once.
+        if (!called) cancels.push(reader.whenReady(callback))
+      }
+      return Effect.sync(() => {
+        for (const cancel of cancels) cancel()
+      })
+    })
+  })
+
+const checkOptions = (duplex: Duplex, { mode = "Block", role }: Options): OptionError | undefined => {
+  if (role !== "client" && role !== "server") {
+    return new OptionError({ option: "role", value: role, expected: `"client" or "server"` })
+  }
+  if (mode !== "Block" && mode !== "NonBlock") {
+    return new OptionError({ option: "mode", value: mode, expected: `"Block" or "NonBlock"` })
+  }
+  if (duplex.readableObjectMode || duplex.writableObjectMode || duplex.readableEncoding !== null) {
+    return new OptionError({ option: "duplex", value: duplex, expected: "a stream of bytes without an encoding" })
+  }
+  return undefined
+}

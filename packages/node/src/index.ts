@@ -1,0 +1,7 @@
+/**
+ * WebSockets for Effect on Node.
+ *
+ * @since 0.1.0
+ */
+export * as WebsocketError from "./WebsocketError.ts"
+export * as WebsocketStream from "./WebsocketStream.ts"

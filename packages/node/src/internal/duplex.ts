@@ -1,0 +1,188 @@
+/**
+ * The only file that listens to a stream's events: what comes in is pulled, what goes out is awaited.
+ *
+ * The stream is paused unless somebody wants bytes, so that not reading stops the peer. What is written in one turn of the
+ * event loop is corked and leaves as one.
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { Socket } from "node:net"
+import type { Duplex } from "node:stream"
+import { Io } from "../WebsocketError.ts"
+
+/** What a stream tells. All of it comes from the stream's own events or from `pull`, and nothing comes after `close`. */
+export interface Listener {
+  /** Bytes came. Answers whether more are wanted now. */
+  readonly onChunk: (chunk: Uint8Array) => boolean
+  /** The peer's bytes ended, in good order. */
+  readonly onEnd: () => void
+  /** There is room for writes again. */
+  readonly onDrain: () => void
+  /** Nothing goes either way any more: the stream failed, was destroyed by somebody else, or both sides ended. */
+  readonly onClose: (reason: Io | undefined) => void
+}
+
+/** Carries whatever Node raised: an errno that nobody has heard of, or an error that has none. */
+export const ioReason = (cause: NodeJS.ErrnoException): Io =>
+  new Io({ code: cause.code, errno: cause.errno, syscall: cause.syscall, cause })
+
+/** A stream that is ours, from `attach` until `close`. */
+export class Port {
+  /** Whether chunks are ours alone, to write to: sockets allocate for each read, other streams may pass on what they got. */
+  readonly ownsChunks: boolean
+  private readonly duplex: Duplex
+  private readonly listener: Listener
+  private flowing = false
+  private corked = false
+  private ended = false
+  /** Whether nothing goes either way any more. */
+  isOver = false
+
+  constructor(duplex: Duplex, listener: Listener) {
+    this.duplex = duplex
+    this.listener = listener
+    this.ownsChunks = duplex instanceof Socket
+  }
+
+  /** Begins to listen, with what has happened to the stream already. */
+  attach(): void {
+    const duplex = this.duplex as Attached
+    duplex[port] = this
+    // First of all, and for good: an error that nobody listens to ends the process, and late ones come after everything.
+    duplex.on("error", onError)
+    duplex.on("close", onClose)
+    duplex.on("end", onEnd)
+    duplex.on("drain", onDrain)
+    // A listener for data starts the flow, unless the stream was paused by name.
+    duplex.pause()
+    duplex.on("data", onData)
+    if (duplex.destroyed) this.closed(duplex.errored)
+    else if (duplex.readableEnded) this.end()
+  }
+
+  /** Lets bytes come: those that Node holds at once, by `onChunk` before this returns; others as they arrive. */
+  pull(): void {
+    if (this.flowing || this.isOver) return
+    this.flowing = true
+    if (this.duplex.readableLength > 0) this.duplex.read()
+    if (this.flowing) this.duplex.resume()
+  }
+
+  /** Queues bytes, whole. They leave at the end of this turn of the event loop. */
+  write(bytes: Uint8Array): void {
+    if (!this.corked) {
+      this.corked = true
+      this.duplex.cork()
+      process.nextTick(uncork, this)
+    }
+    this.duplex.write(bytes)
+  }
+
+  /** Whether as many bytes are queued as the stream wants to hold: its high-water mark. */
+  get isFull(): boolean {
+    return this.duplex.writableNeedDrain
+  }
+
+  get isWritable(): boolean {
+    return this.duplex.writable
+  }
+
+  /** What a stream that takes no more writes failed of, if it failed and was not just ended. */
+  get failure(): Io | undefined {
+    return this.duplex.destroyed ? this.reason(this.duplex.errored) : undefined
+  }
+
+  /**
+   * Sends what is queued, ends our side, and lets the peer end its own for as long as `linger`; then the stream is
+   * destroyed. A socket that is closed on bytes which nobody read resets the connection, and the peer may lose the last
+   * that we sent: so what still comes is read and dropped.
+   */
+  close(linger: Duration.Input): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      this.isOver = true
+      const { duplex } = this
+      if (duplex.destroyed) return resume(Effect.void)
+      const done = () => resume(Effect.void)
+      // Other streams than sockets lose nothing by being destroyed once they have passed everything on.
+      const last = this.ownsChunks ? "close" : "finish"
+      duplex.once(last, done)
+      duplex.once("close", done)
+      duplex.end()
+      duplex.resume()
+      return Effect.sync(() => {
+        duplex.off(last, done)
+        duplex.off("close", done)
+      })
+    }).pipe(
+      Effect.interruptible,
+      Effect.timeoutOption(linger),
+      Effect.ensuring(Effect.sync(() => this.duplex.destroy()))
+    )
+  }
+
+  /** @internal for the stream's events */
+  receive(chunk: Uint8Array): void {
+    if (this.isOver || this.listener.onChunk(chunk)) return
+    this.flowing = false
+    this.duplex.pause()
+  }
+
+  /** @internal for the stream's events */
+  end(): void {
+    if (this.isOver) return
+    this.ended = true
+    this.listener.onEnd()
+  }
+
+  /** @internal for the stream's events */
+  drain(): void {
+    if (!this.isOver) this.listener.onDrain()
+  }
+
+  /** @internal for the stream's events */
+  closed(error: Error | null): void {
+    if (this.isOver) return
+    this.isOver = true
+    // What Node had read before a failure came from the peer in good order. `read` emits nothing any more by now.
+    const rest: Uint8Array | null = this.duplex.read()
+    if (rest !== null) this.listener.onChunk(rest)
+    this.listener.onClose(this.reason(error))
+  }
+
+  private reason(error: Error | null): Io | undefined {
+    if (error === null && this.ended) return undefined
+    return ioReason(error ?? Object.assign(new Error("the stream was destroyed"), { code: "ERR_STREAM_PREMATURE_CLOSE" }))
+  }
+
+  /** @internal for `write` */
+  flush(): void {
+    this.corked = false
+    this.duplex.uncork()
+  }
+}
+
+// One set of listeners for all streams, and the port found through the stream: closures would cost half a kilobyte each.
+const port = Symbol("@websocket-stream/node/port")
+type Attached = Duplex & { [port]: Port }
+
+function onError(this: Duplex, error: Error): void {
+  ;(this as Attached)[port].closed(error)
+}
+
+function onClose(this: Duplex): void {
+  ;(this as Attached)[port].closed(null)
+}
+
+function onEnd(this: Duplex): void {
+  ;(this as Attached)[port].end()
+}
+
+function onDrain(this: Duplex): void {
+  ;(this as Attached)[port].drain()
+}
+
+function onData(this: Duplex, chunk: Uint8Array): void {
+  ;(this as Attached)[port].receive(chunk)
+}
+
+const uncork = (port: Port): void => port.flush()

@@ -1,0 +1,108 @@
+/**
+ * The writing half of a `WebsocketStream`: a write waits for room first and then queues its frames whole, in one step. So
+ * an interruption finds either nothing queued or all of it, and frames of different writers never interleave.
+ */
+import * as CloseCode from "@websocket-stream/core/CloseCode"
+import * as Frame from "@websocket-stream/core/Frame"
+import * as Opcode from "@websocket-stream/core/Opcode"
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { Closed, Encode, type Io, WouldBlock, WriteError } from "../WebsocketError.ts"
+import type { Port } from "./duplex.ts"
+import { nextMaskingKey } from "./maskingKeys.ts"
+import { Waiters } from "./waiters.ts"
+
+export class FrameWriter {
+  /** Succeeds when a write would not wait, fails when none is possible any more. */
+  readonly awaitWritable: Effect.Effect<void, WriteError>
+
+  private readonly port: Port
+  private readonly masked: boolean
+  private readonly blocks: () => boolean
+  private closeSent = false
+  private ended: Exit.Exit<never, WriteError> | undefined = undefined
+  private readonly waiters = new Waiters<() => void>()
+
+  constructor(port: Port, masked: boolean, blocks: () => boolean) {
+    this.port = port
+    this.masked = masked
+    this.blocks = blocks
+    this.awaitWritable = this.whenRoom(() => this.closed ?? Exit.void, true)
+  }
+
+  /** Queues all the frames, and answers how many bytes they take on the wire. */
+  write(frames: NonEmptyReadonlyArray<Frame.Frame>): Effect.Effect<number, WriteError> {
+    return this.whenRoom(() => this.refusal(frames) ?? Exit.succeed(this.queue(frames)))
+  }
+
+  /** Why nothing can be written any more, or `undefined`. */
+  get closed(): Exit.Exit<never, WriteError> | undefined {
+    if (this.ended !== undefined) return this.ended
+    // RFC 6455 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
+    if (this.closeSent) return closedBy("Us")
+    if (this.port.isWritable) return undefined
+    return this.port.failure === undefined ? closedBy("Peer") : failWith(this.port.failure)
+  }
+
+  /** There is room again. */
+  drain(): void {
+    while (!this.waiters.isEmpty && (!this.port.isFull || this.closed !== undefined)) this.waiters.take()!()
+  }
+
+  /** Nothing can be written any more. The first to say so is believed. */
+  end(reason: "Peer" | "Us" | Io): void {
+    this.ended ??= typeof reason === "object" ? failWith(reason) : closedBy(reason)
+    this.drain()
+  }
+
+  // Those who came first go first, even if there is room by now.
+  private get hasRoom(): boolean {
+    return this.closed !== undefined || (this.waiters.isEmpty && !this.port.isFull)
+  }
+
+  private whenRoom<A>(proceed: () => Exit.Exit<A, WriteError>, waits = false): Effect.Effect<A, WriteError> {
+    return Effect.suspend(() => {
+      if (this.hasRoom) return proceed()
+      if (!waits && !this.blocks()) return wouldBlock
+      return Effect.callback<A, WriteError>((resume) => {
+        const waiter = () => resume(proceed())
+        this.waiters.add(waiter)
+        return Effect.sync(() => this.waiters.remove(waiter))
+      })
+    })
+  }
+
+  private refusal(frames: NonEmptyReadonlyArray<Frame.Frame>): Exit.Exit<never, WriteError> | undefined {
+    if (this.closed !== undefined) return this.closed
+    const close = frames.findIndex((frame) => frame.opcode === Opcode.Close)
+    if (close >= 0 && close < frames.length - 1) return closedBy("Us")
+    for (const frame of frames) {
+      const error = Frame.check(frame)
+      if (error !== undefined) return Exit.fail(new WriteError({ reason: new Encode({ error }) }))
+    }
+    return undefined
+  }
+
+  private queue(frames: NonEmptyReadonlyArray<Frame.Frame>): number {
+    let length = 0
+    for (const frame of frames) length += Frame.encodedLength(frame, this.masked)
+    // Not zeroed, because the frames fill it to the last byte.
+    const bytes = Buffer.allocUnsafe(length)
+    let at = 0
+    for (const frame of frames) {
+      at = Frame.encodeInto(frame, bytes, at, this.masked ? nextMaskingKey() : undefined)
+      this.closeSent ||= frame.opcode === Opcode.Close
+    }
+    this.port.write(bytes)
+    return length
+  }
+}
+
+const failWith = (reason: WriteError["reason"]) => Exit.fail(new WriteError({ reason }))
+
+const closedBy = (by: "Peer" | "Us") =>
+  failWith(new Closed({ by, code: CloseCode.AbnormalClosure, truncated: false }))
+
+// Shared, because an error with a stack of its own costs 6 to 14 microseconds.
+const wouldBlock = failWith(new WouldBlock())
