@@ -6,6 +6,7 @@
  */
 import type { EncodeError } from "@websocket-stream/core/EncodeError"
 import type { RequestError, ResponseError } from "@websocket-stream/core/HandshakeError"
+import type { OptionError } from "@websocket-stream/core/OptionError"
 import type { ProtocolError } from "@websocket-stream/core/ProtocolError"
 import * as Data from "effect/Data"
 
@@ -105,14 +106,14 @@ export class Handshake extends Data.TaggedClass("Handshake")<{ readonly error: R
 }
 
 /**
- * The URL of a client is none that it can connect to.
+ * An option, the URL among them, cannot be used as it was given.
  *
  * @category reasons
  * @since 0.1.0
  */
-export class InvalidUrl extends Data.TaggedClass("InvalidUrl")<{ readonly url: string; readonly expected: string }> {
+export class InvalidOption extends Data.TaggedClass("InvalidOption")<{ readonly error: OptionError }> {
   get message(): string {
-    return `the URL is ${this.url}, it must be ${this.expected}`
+    return this.error.message
   }
 }
 
@@ -166,7 +167,7 @@ export class WriteError extends Data.TaggedError("WriteError")<{
  * @since 0.1.0
  */
 export class OpenError extends Data.TaggedError("OpenError")<{
-  readonly reason: Handshake | InvalidUrl | Io
+  readonly reason: Handshake | InvalidOption | Io
 }> {
   override get message(): string {
     return this.reason.message

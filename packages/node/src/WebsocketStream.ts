@@ -238,7 +238,7 @@ export const awaitAnyReadable = (
   streams: Iterable<WebsocketStream["Service"]>
 ): Effect.Effect<Arr.NonEmptyReadonlyArray<WebsocketStream["Service"]>> =>
   Effect.suspend(() => {
-    const all = Array.from(streams as Iterable<FrameStream>)
+    const all = Array.from(streams, ours)
     const found = all.filter(({ reader }) => reader.isReady)
     if (Arr.isArrayNonEmpty(found)) return Effect.succeed(found)
     return Effect.callback<Arr.NonEmptyReadonlyArray<WebsocketStream["Service"]>>((resume) => {
@@ -258,6 +258,11 @@ export const awaitAnyReadable = (
       })
     })
   })
+
+const ours = (stream: WebsocketStream["Service"]): FrameStream => {
+  if (stream instanceof FrameStream) return stream
+  throw new TypeError("awaitAnyReadable takes only streams that WebsocketStream.make made")
+}
 
 const checkOptions = (duplex: Duplex, { mode = "Block", role }: Options): OptionError | undefined => {
   if (role !== "client" && role !== "server") {

@@ -46,8 +46,7 @@ export class Port {
 
   /** Begins to listen, with what has happened to the stream already. */
   attach(): void {
-    const duplex = this.duplex as Attached
-    duplex[port] = this
+    const duplex: Attached = Object.assign(this.duplex, { [port]: this })
     // First of all, and for good: an error that nobody listens to ends the process, and late ones come after everything.
     duplex.on("error", onError)
     duplex.on("close", onClose)
@@ -92,32 +91,12 @@ export class Port {
     return this.duplex.destroyed ? this.reason(this.duplex.errored) : undefined
   }
 
-  /**
-   * Sends what is queued, ends our side, and lets the peer end its own for as long as `linger`; then the stream is
-   * destroyed. A socket that is closed on bytes which nobody read resets the connection, and the peer may lose the last
-   * that we sent: so what still comes is read and dropped.
-   */
+  /** Gives the stream up: see `finish`. */
   close(linger: Duration.Input): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
+    return Effect.suspend(() => {
       this.isOver = true
-      const { duplex } = this
-      if (duplex.destroyed) return resume(Effect.void)
-      const done = () => resume(Effect.void)
-      // Other streams than sockets lose nothing by being destroyed once they have passed everything on.
-      const last = this.ownsChunks ? "close" : "finish"
-      duplex.once(last, done)
-      duplex.once("close", done)
-      duplex.end()
-      duplex.resume()
-      return Effect.sync(() => {
-        duplex.off(last, done)
-        duplex.off("close", done)
-      })
-    }).pipe(
-      Effect.interruptible,
-      Effect.timeoutOption(linger),
-      Effect.ensuring(Effect.sync(() => this.duplex.destroy()))
-    )
+      return finish(this.duplex, linger)
+    })
   }
 
   /** @internal for the stream's events */
@@ -151,7 +130,9 @@ export class Port {
 
   private reason(error: Error | null): Io | undefined {
     if (error === null && this.ended) return undefined
-    return ioReason(error ?? Object.assign(new Error("the stream was destroyed"), { code: "ERR_STREAM_PREMATURE_CLOSE" }))
+    return ioReason(
+      error ?? Object.assign(new Error("the stream was destroyed"), { code: "ERR_STREAM_PREMATURE_CLOSE" })
+    )
   }
 
   /** @internal for `write` */
@@ -161,28 +142,49 @@ export class Port {
   }
 }
 
+/**
+ * Sends what is queued, ends our side, and lets the peer end its own for as long as `linger`; then destroys the stream. A
+ * socket that is closed on bytes which nobody read resets the connection, and the peer may lose the last that we sent: so
+ * what still comes is read and dropped.
+ */
+export const finish = (duplex: Duplex, linger: Duration.Input): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    if (duplex.destroyed) return resume(Effect.void)
+    const done = () => resume(Effect.void)
+    // Only a socket can reset: another stream has passed everything on once it has finished.
+    const last = duplex instanceof Socket ? "close" : "finish"
+    duplex.once(last, done).once("close", done)
+    duplex.end()
+    duplex.resume()
+    return Effect.sync(() => duplex.off(last, done).off("close", done))
+  }).pipe(
+    Effect.interruptible,
+    Effect.timeoutOption(linger),
+    Effect.ensuring(Effect.sync(() => duplex.destroy()))
+  )
+
 // One set of listeners for all streams, and the port found through the stream: closures would cost half a kilobyte each.
 const port = Symbol("@websocket-stream/node/port")
 type Attached = Duplex & { [port]: Port }
 
-function onError(this: Duplex, error: Error): void {
-  ;(this as Attached)[port].closed(error)
+function onError(this: Attached, error: Error): void {
+  this[port].closed(error)
 }
 
-function onClose(this: Duplex): void {
-  ;(this as Attached)[port].closed(null)
+function onClose(this: Attached): void {
+  this[port].closed(null)
 }
 
-function onEnd(this: Duplex): void {
-  ;(this as Attached)[port].end()
+function onEnd(this: Attached): void {
+  this[port].end()
 }
 
-function onDrain(this: Duplex): void {
-  ;(this as Attached)[port].drain()
+function onDrain(this: Attached): void {
+  this[port].drain()
 }
 
-function onData(this: Duplex, chunk: Uint8Array): void {
-  ;(this as Attached)[port].receive(chunk)
+function onData(this: Attached, chunk: Uint8Array): void {
+  this[port].receive(chunk)
 }
 
 const uncork = (port: Port): void => port.flush()

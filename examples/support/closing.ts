@@ -1,0 +1,21 @@
+import { CloseCode, Opcode } from "@websocket-stream/core"
+import type { WebsocketStream } from "@websocket-stream/node"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Scope from "effect/Scope"
+
+/** Tells the peer with a Close frame of 1001 when the scope ends by interruption: the program stops. */
+export const goingAway = (
+  stream: WebsocketStream.WebsocketStream["Service"]
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.addFinalizer((exit) =>
+    Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? Effect.ignore(sayGoingAway(stream)) : Effect.void
+  )
+
+// In NonBlock mode, so that a peer that does not read cannot keep the program from stopping.
+const sayGoingAway = (stream: WebsocketStream.WebsocketStream["Service"]) =>
+  Effect.andThen(stream.setMode("NonBlock"), stream.write(Opcode.Close, closePayload(CloseCode.GoingAway)))
+
+// RFC 6455 5.5.1: the first two bytes of the body are the code.
+const closePayload = (code: number): Uint8Array => new Uint8Array([code >>> 8, code & 0xff])

@@ -1,0 +1,22 @@
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import type { NodeServices as Services } from "@effect/platform-node/NodeServices"
+import * as Cause from "effect/Cause"
+import * as Command from "effect/cli/Command"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+
+/** Runs a command: an error is one line on standard error and status 1; Ctrl-C and SIGTERM are a clean end, status 0. */
+export const runMain = <Name extends string, Input, Context, E extends Error>(
+  command: Command.Command<Name, Input, Context, E, Services>
+): void =>
+  command.pipe(
+    Command.run({ version: "0.1.0" }),
+    Effect.tapError((error) => Console.error(error.message)),
+    Effect.provide(NodeServices.layer),
+    NodeRuntime.runMain({
+      disableErrorReporting: true,
+      teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
+    })
+  )
