@@ -1,5 +1,5 @@
 import { globSync, rmSync } from "node:fs"
 
-for (const path of globSync(["coverage", "packages/*/{dist,coverage}", "node_modules/.cache"])) {
+for (const path of globSync(["coverage", "test/doc-examples", "packages/*/{dist,coverage}", "node_modules/.cache"])) {
   rmSync(path, { recursive: true, force: true })
 }

@@ -1,6 +1,6 @@
 // What `npm start` and `npm test` run. Plain JavaScript: any Node >= 20 with npm can run it.
 //
-//   node scripts/run.mjs <root script> [args...]
+//   node scripts/run.mjs <root script, or program.ts> [args...]
 //
 // It uses the Node and the pnpm that the machine has when they are new enough, and otherwise takes the
 // pinned ones from the npm registry through npx, which keeps them in npm's own cache: nothing is
@@ -61,7 +61,12 @@ if (major(pnpm) !== major(pinnedPnpm) || !atLeast(pnpm, pinnedPnpm)) missing.pus
 let code = 1
 if (missing.length === 0) {
   code = await run("pnpm", ["install", "--frozen-lockfile"])
-  if (code === 0) code = await run("pnpm", ["run", script, ...args])
+  // A program is started without pnpm between, which would keep a SIGTERM to itself.
+  if (code === 0) {
+    code = script.endsWith(".ts")
+      ? await run("node", [script, ...args])
+      : await run("pnpm", ["run", script, ...args])
+  }
 } else if (process.env.WEBSOCKET_STREAM_BOOTSTRAPPED === undefined) {
   const packages = missing.flatMap((name) => ["--package", name])
   const self = ["--", "node", "scripts/run.mjs", script, ...args]

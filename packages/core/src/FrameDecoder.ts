@@ -3,7 +3,7 @@
  *
  * Pure but for its own state: chunks go in by `push`, frames come out by `next`, in whatever pieces the bytes arrive. Any
  * split of the same bytes gives the same frames and then the same failure, because each check fires at the byte that
- * decides it. Nothing is allocated from an announced length: a payload in progress holds at most twice the bytes that
+ * decides it. Nothing is allocated from an announced length: a payload in progress holds at most about twice the bytes that
  * have arrived. Between frames the decoder holds no bytes and no view of any.
  *
  * **Lifetime of payloads.** An unmasked payload that lies whole in a chunk is a view of that chunk, so a chunk must not be
@@ -15,6 +15,7 @@
  */
 import * as Result from "effect/Result"
 import * as Frame from "./Frame.ts"
+import { Pieces, view } from "./internal/pieces.ts"
 import * as Masking from "./Masking.ts"
 import * as Opcode from "./Opcode.ts"
 import { ProtocolError, type Reason } from "./ProtocolError.ts"
@@ -152,8 +153,7 @@ class Decoder implements FrameDecoder {
   private key = 0
   // How many bytes are still to come of the extended length, and of the masking key.
   private bytesLeft = 0
-  private partial = noBytes
-  private received = 0
+  private readonly pieces = new Pieces()
 
   constructor(options: Options) {
     this.masked = options.role === "server"
@@ -291,8 +291,9 @@ class Decoder implements FrameDecoder {
   }
 
   private readPayload(): Uint8Array | undefined {
-    if (this.length === 0) return noBytes
-    if (this.received === 0 && this.chunk.length - this.cursor >= this.length) return this.takeWhole()
+    // Not `noBytes`: a holder may give its payload away to a worker, and that detaches the buffer.
+    if (this.length === 0) return new Uint8Array(0)
+    if (this.pieces.length === 0 && this.chunk.length - this.cursor >= this.length) return this.takeWhole()
     return this.takePiece()
   }
 
@@ -308,25 +309,14 @@ class Decoder implements FrameDecoder {
     return view(this.chunk, start, this.cursor)
   }
 
-  /** Appends what the chunk has of the payload, and answers the payload if it is whole by that. */
+  /** Keeps what the chunk has of the payload, and answers the payload if it is whole by that. */
   private takePiece(): Uint8Array | undefined {
-    const { chunk, cursor: start, received } = this
-    const total = Math.min(received + chunk.length - start, this.length)
-    const end = start + total - received
-    this.cursor = end
-    if (total > this.partial.length) {
-      // Doubled, so that a byte is copied twice at most on average; never past the end, so that nothing is left over.
-      const grown = new Uint8Array(Math.min(this.length, total * 2))
-      grown.set(view(this.partial, 0, received))
-      this.partial = grown
-    }
-    this.partial.set(view(chunk, start, end), received)
-    if (this.masked) Masking.applyInPlace(this.partial, this.key, received, received, total)
-    this.received = total
-    if (total < this.length) return undefined
-    const whole = this.partial
-    this.partial = noBytes
-    this.received = 0
+    const start = this.cursor
+    this.cursor = Math.min(this.chunk.length, start + this.length - this.pieces.length)
+    this.pieces.append(view(this.chunk, start, this.cursor), this.length)
+    if (this.pieces.length < this.length) return undefined
+    const whole = this.pieces.join()
+    if (this.masked) Masking.applyInPlace(whole, this.key)
     return whole
   }
 
@@ -336,9 +326,6 @@ class Decoder implements FrameDecoder {
     this.chunk = noBytes
     this.cursor = 0
     this.waiting = noChunks
+    this.pieces.clear()
   }
 }
-
-// Not `subarray`: on a Node Buffer that answers a Buffer, and looks the constructor up each time.
-const view = (bytes: Uint8Array, start: number, end: number): Uint8Array =>
-  new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start)

@@ -43,18 +43,16 @@ export interface Options extends Omit<WebsocketStream.Options, "role" | "head"> 
  * Fails with an `OpenError` of reason `InvalidOption` for a URL that is not `ws:` or `wss:` and for options that cannot be
  * used, `Io` for a host that cannot be reached or breaks off, `Handshake` for a server that does not open the connection.
  *
- * **Example** (One question)
+ * **Example** (A URL of another scheme)
  *
  * ```ts
- * import { Opcode } from "@websocket-stream/core"
  * import { WebsocketClient } from "@websocket-stream/node"
  * import { Effect } from "effect"
  *
- * const ask = Effect.gen(function*() {
- *   const stream = yield* WebsocketClient.connectStream("ws://127.0.0.1:8080/echo")
- *   yield* stream.write(Opcode.Text, "Hello")
- *   return yield* stream.read
- * }).pipe(Effect.scoped)
+ * const program = Effect.scoped(WebsocketClient.connectStream("http://127.0.0.1/"))
+ *
+ * const error = await Effect.runPromise(Effect.flip(program))
+ * error.message // => "url is http://127.0.0.1/, it must be an absolute URL of scheme ws: or wss:"
  * ```
  *
  * @category constructors

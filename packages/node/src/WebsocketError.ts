@@ -124,15 +124,19 @@ export class InvalidOption extends Data.TaggedClass("InvalidOption")<{ readonly 
  *
  * ```ts
  * import { WebsocketStream } from "@websocket-stream/node"
- * import { Effect } from "effect"
+ * import { Effect, Option } from "effect"
+ * import { duplexPair } from "node:stream"
  *
- * const poll = Effect.gen(function*() {
- *   const stream = yield* WebsocketStream.WebsocketStream
+ * const program = Effect.gen(function*() {
+ *   const [duplex] = duplexPair()
+ *   const stream = yield* WebsocketStream.make(duplex, { role: "server", mode: "NonBlock" })
  *   return yield* stream.read.pipe(
  *     Effect.asSome,
  *     Effect.catchReason("ReadError", "WouldBlock", () => Effect.succeedNone)
  *   )
  * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => Option.none()
  * ```
  *
  * @category errors

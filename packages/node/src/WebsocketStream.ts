@@ -41,19 +41,35 @@ export type Mode = "Block" | "NonBlock"
  * **Example** (An echo)
  *
  * ```ts
- * import { Opcode } from "@websocket-stream/core"
+ * import { Frame, Opcode } from "@websocket-stream/core"
  * import { WebsocketStream } from "@websocket-stream/node"
  * import { Effect } from "effect"
+ * import { duplexPair } from "node:stream"
  *
  * const echo = Effect.gen(function*() {
  *   const stream = yield* WebsocketStream.WebsocketStream
  *   while (true) {
- *     const frame = yield* stream.read
- *     if (Opcode.isData(frame.opcode)) yield* stream.write(frame.opcode, frame.payload, { fin: frame.fin })
- *     if (frame.opcode === Opcode.Ping) yield* stream.write(Opcode.Pong, frame.payload)
- *     if (frame.opcode === Opcode.Close) return yield* stream.write(Opcode.Close, frame.payload)
+ *     const { fin, opcode, payload } = yield* stream.read
+ *     if (opcode === Opcode.Close) return yield* stream.write(Opcode.Close, payload)
+ *     if (opcode === Opcode.Ping) yield* stream.write(Opcode.Pong, payload)
+ *     else if (opcode !== Opcode.Pong) yield* stream.write(opcode, payload, { fin })
  *   }
  * })
+ *
+ * const program = Effect.gen(function*() {
+ *   const [near, far] = duplexPair()
+ *   const client = yield* WebsocketStream.make(near, { role: "client" })
+ *   yield* client.writeAll([
+ *     Frame.make(Opcode.Text, new TextEncoder().encode("Hello")),
+ *     Frame.make(Opcode.Close, new Uint8Array(0))
+ *   ])
+ *   const layer = WebsocketStream.layer(Effect.succeed(far), { role: "server" })
+ *   yield* Effect.provide(echo, layer)
+ *   const frames = yield* client.readAll
+ *   return frames.map((frame) => Opcode.name(frame.opcode))
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => ["Text", "Close"]
  * ```
  *
  * @category services
@@ -131,19 +147,18 @@ export interface Options {
   /** Whether an extension that uses RSV1 was negotiated. Default: false. */
   readonly rsv1?: boolean | undefined
   /**
-   * How long the closing of the scope may wait for what is queued to be sent and for the peer to end its side. Default:
-   * {@link defaultLinger}.
+   * How long the closing of the scope may wait for the peer to take what is queued. Default: {@link defaultLinger}.
    */
   readonly linger?: Duration.Input | undefined
 }
 
 /**
- * 5 seconds.
+ * 1 second.
  *
  * @category defaults
  * @since 0.1.0
  */
-export const defaultLinger: Duration.Input = "5 seconds"
+export const defaultLinger: Duration.Input = "1 second"
 
 /**
  * Takes over a connected stream whose opening handshake, if it needs one, is done: a socket, a TLS socket, an HTTP/2
@@ -151,8 +166,9 @@ export const defaultLinger: Duration.Input = "5 seconds"
  *
  * **Details**
  *
- * Closing the scope fails whoever waits with `Closed`, sends what is queued, ends the stream and destroys it once the peer
- * has ended, too, or `linger` is over. No Close frame is sent on its own: send one, if the peer is to see one.
+ * Closing the scope fails whoever waits with `Closed`, sends what is queued, ends the stream and destroys it, after `linger`
+ * at the latest. No Close frame is sent on its own: send one, if the peer is to see one, and read until its answer, because
+ * a socket that is closed while the peer still sends resets the connection.
  *
  * Fails with an `OptionError` that names the option, before the stream is touched.
  *
@@ -219,16 +235,22 @@ export const layer = <E, R>(
  * **Example** (One fiber, many streams)
  *
  * ```ts
+ * import { Opcode } from "@websocket-stream/core"
  * import { WebsocketStream } from "@websocket-stream/node"
  * import { Effect } from "effect"
+ * import { duplexPair } from "node:stream"
  *
- * const serve = Effect.fnUntraced(function*(streams: Array<WebsocketStream.WebsocketStream["Service"]>) {
- *   while (true) {
- *     for (const stream of yield* WebsocketStream.awaitAnyReadable(streams)) {
- *       for (const frame of yield* stream.readAll) yield* stream.write(frame.opcode, frame.payload)
- *     }
- *   }
+ * const program = Effect.gen(function*() {
+ *   const pairs = [duplexPair(), duplexPair(), duplexPair()]
+ *   const servers = yield* Effect.forEach(pairs, ([, far]) =>
+ *     WebsocketStream.make(far, { role: "server", mode: "NonBlock" }))
+ *   const client = yield* WebsocketStream.make(pairs[1]![0], { role: "client" })
+ *   yield* client.write(Opcode.Ping, "")
+ *   const readable = yield* WebsocketStream.awaitAnyReadable(servers)
+ *   return readable.map((stream) => servers.indexOf(stream))
  * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => [1]
  * ```
  *
  * @category polling

@@ -71,16 +71,28 @@ export interface Connection {
  * **Example** (An echo server)
  *
  * ```ts
- * import { WebsocketStream, WebsocketUpgrade } from "@websocket-stream/node"
+ * import { Opcode } from "@websocket-stream/core"
+ * import { WebsocketClient, WebsocketUpgrade } from "@websocket-stream/node"
  * import { Effect } from "effect"
+ * import { once } from "node:events"
  * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * const server = createServer().listen(0, "127.0.0.1")
+ * await once(server, "listening")
+ * const { port } = server.address() as AddressInfo
  *
  * const program = Effect.gen(function*() {
- *   const server = createServer()
- *   server.listen(8080, "127.0.0.1")
- *   yield* WebsocketUpgrade.run(server, ({ stream }) =>
- *     Effect.forever(Effect.flatMap(stream.readAll, stream.writeAll)))
+ *   yield* Effect.forkScoped(WebsocketUpgrade.run(server, ({ stream }) =>
+ *     Effect.forever(Effect.flatMap(stream.readAll, stream.writeAll))))
+ *   const stream = yield* WebsocketClient.connectStream(`ws://127.0.0.1:${port}/`)
+ *   yield* stream.write(Opcode.Text, "Hello")
+ *   const frame = yield* stream.read
+ *   return new TextDecoder().decode(frame.payload)
  * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => "Hello"
+ * server.close()
  * ```
  *
  * @category running

@@ -4,7 +4,7 @@
  * The stream is paused unless somebody wants bytes, so that not reading stops the peer. What is written in one turn of the
  * event loop is corked and leaves as one.
  */
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
@@ -143,25 +143,27 @@ export class Port {
 }
 
 /**
- * Sends what is queued, ends our side, and lets the peer end its own for as long as `linger`; then destroys the stream. A
- * socket that is closed on bytes which nobody read resets the connection, and the peer may lose the last that we sent: so
- * what still comes is read and dropped.
+ * Sends what is queued, ends our side and destroys the stream; at once if nothing is queued, and after `linger` if the peer
+ * does not take it. What still comes is dropped.
+ *
+ * The time is real even where the clock of a test stands still: no virtual time makes a peer read.
  */
 export const finish = (duplex: Duplex, linger: Duration.Input): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     if (duplex.destroyed) return resume(Effect.void)
-    const done = () => resume(Effect.void)
-    // Only a socket can reset: another stream has passed everything on once it has finished.
-    const last = duplex instanceof Socket ? "close" : "finish"
-    duplex.once(last, done).once("close", done)
+    const done = () => {
+      clearTimeout(timer)
+      duplex.off("finish", done).off("close", done).destroy()
+      resume(Effect.void)
+    }
+    const timer = setTimeout(done, Duration.toMillis(linger))
+    duplex.once("finish", done).once("close", done)
     duplex.end()
+    // A socket finishes by itself. A pair in memory does not until the other end has read to the end.
+    if (duplex.writableLength === 0 && !(duplex instanceof Socket)) setImmediate(done)
     duplex.resume()
-    return Effect.sync(() => duplex.off(last, done).off("close", done))
-  }).pipe(
-    Effect.interruptible,
-    Effect.timeoutOption(linger),
-    Effect.ensuring(Effect.sync(() => duplex.destroy()))
-  )
+    return Effect.sync(done)
+  })
 
 // One set of listeners for all streams, and the port found through the stream: closures would cost half a kilobyte each.
 const port = Symbol("@websocket-stream/node/port")

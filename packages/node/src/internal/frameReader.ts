@@ -57,6 +57,8 @@ export class FrameReader {
   whenReady(callback: () => void): () => void {
     this.waiters.add(callback)
     this.port.pull()
+    // A fiber may be made to yield between its look and this: what came meanwhile found nobody to wake.
+    this.wake()
     return () => this.waiters.remove(callback)
   }
 

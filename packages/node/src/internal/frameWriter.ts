@@ -68,6 +68,8 @@ export class FrameWriter {
       return Effect.callback<A, WriteError>((resume) => {
         const waiter = () => resume(proceed())
         this.waiters.add(waiter)
+        // A fiber may be made to yield between its look and this: the one event `drain` may have come meanwhile.
+        this.drain()
         return Effect.sync(() => this.waiters.remove(waiter))
       })
     })

@@ -1,0 +1,78 @@
+/**
+ * A payload that arrives in pieces. Nothing is allocated for bytes that were only announced, and what is held is at most
+ * twice the bytes that came and one block: large pieces are kept where they are, small ones are gathered in blocks, because
+ * a hundred thousand pieces of a byte would weigh a hundred times what they say.
+ */
+export class Pieces {
+  private pieces: Array<Uint8Array> = []
+  private block = noBytes
+  private blockUsed = 0
+  /** Bytes so far. */
+  length = 0
+
+  /** Adds a piece to a payload of `total` bytes. The piece must not be written to before `join`. */
+  append(piece: Uint8Array, total: number): void {
+    if (piece.length >= blockBytes && piece.length * 2 >= piece.buffer.byteLength) {
+      this.endBlock()
+      this.pieces.push(piece)
+    } else {
+      this.gather(piece, total)
+    }
+    this.length += piece.length
+  }
+
+  /** The payload, in an array that nobody else has. The pieces are gone. */
+  join(): Uint8Array {
+    const gathered = this.blockUsed === this.length ? this.block : undefined
+    if (gathered === undefined) this.endBlock()
+    const whole = gathered ?? concat(this.pieces, this.length)
+    this.clear()
+    return whole
+  }
+
+  clear(): void {
+    this.pieces = []
+    this.block = noBytes
+    this.blockUsed = 0
+    this.length = 0
+  }
+
+  private gather(piece: Uint8Array, total: number): void {
+    let taken = 0
+    while (taken < piece.length) {
+      if (this.blockUsed === this.block.length) {
+        this.endBlock()
+        this.block = new Uint8Array(Math.min(blockBytes, total - this.length - taken))
+      }
+      const end = Math.min(piece.length, taken + this.block.length - this.blockUsed)
+      this.block.set(view(piece, taken, end), this.blockUsed)
+      this.blockUsed += end - taken
+      taken = end
+    }
+  }
+
+  private endBlock(): void {
+    if (this.blockUsed > 0) this.pieces.push(view(this.block, 0, this.blockUsed))
+    this.block = noBytes
+    this.blockUsed = 0
+  }
+}
+
+/** A view of a range. Not `subarray`: on a Node Buffer that answers a Buffer, and looks the constructor up each time. */
+export const view = (bytes: Uint8Array, start: number, end: number): Uint8Array =>
+  new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start)
+
+/** Bytes. A page of memory: what a small piece costs at most, and what a large one is worth keeping for. */
+const blockBytes = 4096
+
+const noBytes: Uint8Array = new Uint8Array(0)
+
+const concat = (pieces: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
+}
