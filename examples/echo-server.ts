@@ -1,34 +1,27 @@
 /**
- * The smallest honest echo server: frames come back as they were, pings are answered, a close is confirmed.
+ * The smallest honest echo server: texts come back as texts, bytes as bytes, compressed for those who offer to.
  *
- *     node examples/echo-server.ts [--port 8080]
+ *     node examples/echo-server.ts [--port 8080] [--max-message-size 67108864]
  */
-import { Opcode } from "@websocket-stream/core"
-import { WebsocketUpgrade } from "@websocket-stream/node"
+import { Websocket, WebsocketUpgrade } from "@websocket-stream/node"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { createServer } from "node:http"
-import { goingAway } from "./support/closing.ts"
-import { port } from "./support/flags.ts"
+import { echo } from "./support/echo.ts"
+import { maxMessageSize, port } from "./support/flags.ts"
 import { listen } from "./support/listen.ts"
 import { runMain } from "./support/runMain.ts"
 
-const echo = Effect.fnUntraced(function*({ stream }: WebsocketUpgrade.Connection) {
-  yield* goingAway(stream)
-  while (true) {
-    const { fin, opcode, payload } = yield* stream.read
-    if (opcode === Opcode.Close) return yield* stream.write(Opcode.Close, payload)
-    if (opcode === Opcode.Ping) yield* stream.write(Opcode.Pong, payload)
-    else if (opcode !== Opcode.Pong) yield* stream.write(opcode, payload, { fin })
-  }
-})
-
-const serve = Effect.fnUntraced(function*(options: { readonly port: number }) {
+const serve = Effect.fnUntraced(function*(options: { readonly port: number; readonly maxMessageSize: number }) {
   const server = createServer()
   const port = yield* listen(server, options.port)
   yield* Console.log(`listening on ws://127.0.0.1:${port}`)
-  return yield* WebsocketUpgrade.run(server, echo)
+  return yield* WebsocketUpgrade.run(
+    server,
+    (connection) => Effect.flatMap(Websocket.make(connection.stream, connection), echo),
+    { deflate: true, limits: { maxMessageSize: options.maxMessageSize } }
+  )
 }, Effect.scoped)
 
-runMain(Command.make("echo-server", { port }, serve).pipe(Command.withDescription("Echoes every frame")))
+runMain(Command.make("echo-server", { port, maxMessageSize }, serve).pipe(Command.withDescription("Echoes messages")))

@@ -1,4 +1,4 @@
-import { CloseCode, Opcode } from "@websocket-stream/core"
+import { CloseCode, Frame, Opcode } from "@websocket-stream/core"
 import type { WebsocketStream } from "@websocket-stream/node"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -17,5 +17,12 @@ export const goingAway = (
 const sayGoingAway = (stream: WebsocketStream.WebsocketStream["Service"]) =>
   Effect.andThen(stream.setMode("NonBlock"), stream.write(Opcode.Close, closePayload(CloseCode.GoingAway)))
 
-// RFC 6455 5.5.1: the first two bytes of the body are the code.
-const closePayload = (code: number): Uint8Array => new Uint8Array([code >>> 8, code & 0xff])
+/** What a Close frame holds: the code in two bytes, then the reason, cut to what there is room for (RFC 6455 5.5.1). */
+export const closePayload = (code: number, reason = ""): Uint8Array => {
+  const payload = new Uint8Array(Frame.maxControlPayload)
+  payload[0] = code >>> 8
+  payload[1] = code
+  // Stops in front of a character that does not fit.
+  const { written } = new TextEncoder().encodeInto(reason, payload.subarray(2))
+  return payload.subarray(0, 2 + written)
+}

@@ -2,6 +2,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import type { NodeServices as Services } from "@effect/platform-node/NodeServices"
 import * as Cause from "effect/Cause"
+import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -13,7 +14,8 @@ export const runMain = <Name extends string, Input, Context, E extends Error>(
 ): void =>
   command.pipe(
     Command.run({ version: "0.1.0" }),
-    Effect.tapError((error) => Console.error(error.message)),
+    // What is wrong with the arguments has been told by then.
+    Effect.tapError((error) => CliError.isCliError(error) ? Effect.void : Console.error(error.message)),
     Effect.provide(NodeServices.layer),
     NodeRuntime.runMain({
       disableErrorReporting: true,
