@@ -148,10 +148,12 @@ export const TlsHandshake = 1015
  */
 export const isSendable = (code: number): boolean =>
   // RFC 6455 7.4.1 and the registry of 11.7: 1012 to 1014 were registered after the RFC.
-  (code >= Normal && code <= UnsupportedData) ||
-  (code >= InvalidPayloadData && code <= BadGateway) ||
-  // RFC 6455 7.4.2
-  (code >= 3000 && code <= 4999)
+  Number.isInteger(code) && (
+    (code >= Normal && code <= UnsupportedData) ||
+    (code >= InvalidPayloadData && code <= BadGateway) ||
+    // RFC 6455 7.4.2
+    (code >= 3000 && code <= 4999)
+  )
 
 /**
  * The code's name, or its range for a code that has none.

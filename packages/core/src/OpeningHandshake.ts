@@ -11,7 +11,18 @@ import { utf8ToBytes } from "@noble/hashes/utils.js"
 import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
 import { RequestError, type RequestReason, ResponseError, type ResponseReason } from "./HandshakeError.ts"
-import { hasToken, isBase64Of16Bytes, isFieldValue, isRequestTarget, isToken, line, list } from "./internal/headers.ts"
+import { parseExtensions } from "./internal/extensions.ts"
+import {
+  hasToken,
+  isBase64Of16Bytes,
+  isFieldValue,
+  isRequestTarget,
+  isToken,
+  isVisible,
+  line,
+  list,
+  trim
+} from "./internal/headers.ts"
 import type { Headers } from "./internal/headers.ts"
 import { OptionError } from "./OptionError.ts"
 
@@ -119,7 +130,12 @@ export const read = ({ headers, httpVersion, method }: ReceivedRequest): Result.
   if (protocolLine !== undefined && (subprotocols.length === 0 || !areUniqueTokens(subprotocols))) {
     return refuse({ _tag: "InvalidSubprotocols", subprotocols: protocolLine })
   }
-  return Result.succeed({ key, subprotocols, extensions: line(headers, "sec-websocket-extensions") })
+  const extensions = line(headers, "sec-websocket-extensions")
+  // RFC 6455 9.1: a value that does not follow the grammar fails the handshake; one that is not known is just declined.
+  if (extensions !== undefined && parseExtensions(extensions) === undefined) {
+    return refuse({ _tag: "InvalidExtensions", extensions })
+  }
+  return Result.succeed({ key, subprotocols, extensions })
 }
 
 /**
@@ -168,7 +184,7 @@ export const accept = (
       : offer.subprotocols.join(" or ")
     return Result.fail(new OptionError({ option: "subprotocol", value: subprotocol, expected: offered }))
   }
-  const wrong = checkExtensions(extensions) ?? checkHeaders(headers)
+  const wrong = checkSubprotocol(subprotocol) ?? checkExtensions(extensions) ?? checkHeaders(headers)
   if (wrong !== undefined) return Result.fail(wrong)
   return Result.succeed({
     status: 101,
@@ -311,7 +327,7 @@ export const confirm = (
   if (status !== 101) return distrust({ _tag: "StatusNot101", status })
   if (!asksForUpgrade(headers)) return distrust({ _tag: "NotUpgraded" })
   const accept = line(headers, "sec-websocket-accept")
-  if (accept?.trim() !== acceptKey(offer.key)) return distrust({ _tag: "InvalidAccept", accept })
+  if (accept === undefined || trim(accept) !== acceptKey(offer.key)) return distrust({ _tag: "InvalidAccept", accept })
   const extensions = line(headers, "sec-websocket-extensions")
   if (extensions !== undefined && offer.extensions === undefined) {
     return distrust({ _tag: "ExtensionsNotOffered", extensions })
@@ -357,12 +373,24 @@ const optionalLine = (name: string, value: string | undefined): HeaderLines =>
 const checkRequest = (options: RequestOptions): OptionError | undefined => {
   const { host, nonce, subprotocols = [], target } = options
   const wrong = (option: string, value: unknown, expected: string) => new OptionError({ option, value, expected })
-  if (host === "" || !isRequestTarget(host)) return wrong("host", host, "a name or an address, with a port or without")
-  if (!isRequestTarget(target)) return wrong("target", target, "a path and query of visible ASCII characters")
+  if (!isVisible(host)) return wrong("host", host, "a name or an address, with a port or without")
+  if (!isRequestTarget(target)) {
+    return wrong("target", target, "a path with a query or without, of visible ASCII characters, and no fragment")
+  }
   if (nonce.length !== 16) return wrong("nonce", `${nonce.length} bytes long`, "16 bytes long")
   if (!areUniqueTokens(subprotocols)) return wrong("subprotocols", subprotocols, "tokens, each of them once")
   return undefined
 }
+
+// An offer that `read` made has tokens only, one that came from elsewhere may hold anything.
+const checkSubprotocol = (subprotocol: string | undefined): OptionError | undefined =>
+  subprotocol === undefined || isToken(subprotocol)
+    ? undefined
+    : new OptionError({
+      option: "subprotocol",
+      value: JSON.stringify(subprotocol),
+      expected: "a token (RFC 9110 5.6.2)"
+    })
 
 const checkExtensions = (extensions: string | undefined): OptionError | undefined =>
   extensions === undefined || isFieldValue(extensions)

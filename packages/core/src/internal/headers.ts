@@ -15,11 +15,20 @@ export const line = (headers: Headers, name: string): string | undefined => {
 
 /** The elements of a comma-separated list, trimmed, without empty ones (RFC 9110 5.6.1). */
 export const list = (value: string): ReadonlyArray<string> =>
-  value.split(",").map((element) => element.trim()).filter((element) => element !== "")
+  value.split(",").map(trim).filter((element) => element !== "")
 
 /** Whether a comma-separated list has the token, whatever its case. */
 export const hasToken = (value: string | undefined, token: string): boolean =>
-  value !== undefined && list(value).some((element) => element.toLowerCase() === token)
+  value !== undefined && list(value).some((element) => lowerCase(element) === token)
+
+/** Without the spaces and tabs around it, and nothing else: `String.trim` takes more for white space than HTTP does. */
+export const trim = (text: string): string => {
+  let start = 0
+  let end = text.length
+  while (start < end && isSpace(text.charCodeAt(start))) start++
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
+}
 
 /** Whether the text is a token of RFC 9110 5.6.2: visible ASCII without delimiters, at least one character. */
 export const isToken = (text: string): boolean => text !== "" && every(text, isTokenCharacter)
@@ -28,9 +37,11 @@ export const isToken = (text: string): boolean => text !== "" && every(text, isT
 export const isFieldValue = (text: string): boolean =>
   every(text, (code) => code === 0x09 || (code >= 0x20 && code !== 0x7f && code <= 0xff))
 
-/** Whether the text may stand as a request target: visible ASCII, at least one character. */
-export const isRequestTarget = (text: string): boolean =>
-  text !== "" && every(text, (code) => code > 0x20 && code < 0x7f)
+/** Whether the text is visible ASCII, at least one character. */
+export const isVisible = (text: string): boolean => text !== "" && every(text, (code) => code > 0x20 && code < 0x7f)
+
+/** Whether the text may stand as a request target (RFC 9112 3.2.1): a path, with a query or without, and no fragment. */
+export const isRequestTarget = (text: string): boolean => isVisible(text) && text.startsWith("/") && !text.includes("#")
 
 /** Whether the text is the Base64 form of 16 bytes (RFC 4648 4). */
 export const isBase64Of16Bytes = (text: string): boolean =>
@@ -42,6 +53,11 @@ const every = (text: string, holds: (code: number) => boolean): boolean => {
   }
   return true
 }
+
+// Of ASCII alone: beyond it there are letters whose lower case is an ASCII letter.
+const lowerCase = (text: string): string => (every(text, (code) => code < 0x80) ? text.toLowerCase() : text)
+
+const isSpace = (code: number): boolean => code === 0x20 || code === 0x09
 
 const isAlphanumeric = (code: number): boolean =>
   (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a)

@@ -10,7 +10,10 @@ export class Pieces {
   /** Bytes so far. */
   length = 0
 
-  /** Adds a piece to a payload of `total` bytes. The piece must not be written to before `join`. */
+  /**
+   * Adds a piece to a payload that will have at most `total` bytes, `Infinity` where that is not known. The piece must not be
+   * written to before `join`.
+   */
   append(piece: Uint8Array, total: number): void {
     if (piece.length >= blockBytes && piece.length * 2 >= piece.buffer.byteLength) {
       this.endBlock()
@@ -23,9 +26,8 @@ export class Pieces {
 
   /** The payload, in an array that nobody else has. The pieces are gone. */
   join(): Uint8Array {
-    const gathered = this.blockUsed === this.length ? this.block : undefined
-    if (gathered === undefined) this.endBlock()
-    const whole = gathered ?? concat(this.pieces, this.length)
+    const isBlock = this.blockUsed === this.length && this.block.length === this.length
+    const whole = isBlock ? this.block : concat([...this.pieces, view(this.block, 0, this.blockUsed)], this.length)
     this.clear()
     return whole
   }
@@ -52,7 +54,9 @@ export class Pieces {
   }
 
   private endBlock(): void {
-    if (this.blockUsed > 0) this.pieces.push(view(this.block, 0, this.blockUsed))
+    const used = view(this.block, 0, this.blockUsed)
+    // A block that is mostly empty would outweigh what it holds.
+    if (this.blockUsed > 0) this.pieces.push(this.blockUsed * 2 < this.block.length ? new Uint8Array(used) : used)
     this.block = noBytes
     this.blockUsed = 0
   }
