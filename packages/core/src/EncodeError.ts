@@ -17,6 +17,11 @@ export type Reason =
   | { readonly _tag: "ControlTooLong"; readonly length: number }
   | { readonly _tag: "FragmentedControl" }
   | { readonly _tag: "ReservedBit" }
+  | { readonly _tag: "InvalidCloseCode"; readonly code: number }
+  /** `length` in bytes of UTF-8. */
+  | { readonly _tag: "CloseReasonTooLong"; readonly length: number }
+  | { readonly _tag: "FragmentOutOfOrder" }
+  | { readonly _tag: "AfterClose" }
 
 /**
  * A frame that the protocol does not let us send.
@@ -36,7 +41,7 @@ export type Reason =
  */
 export class EncodeError extends Data.TaggedError("EncodeError")<{ readonly reason: Reason }> {
   /** The argument that was wrong. */
-  get argument(): "opcode" | "payload" | "fin" | "rsv1" {
+  get argument(): "opcode" | "payload" | "fin" | "rsv1" | "code" | "reason" {
     return rules[this.reason._tag].argument
   }
 
@@ -62,7 +67,11 @@ const rules = {
   UnknownOpcode: { argument: "opcode", section: "5.2" },
   ControlTooLong: { argument: "payload", section: "5.5" },
   FragmentedControl: { argument: "fin", section: "5.5" },
-  ReservedBit: { argument: "rsv1", section: "5.2" }
+  ReservedBit: { argument: "rsv1", section: "5.2" },
+  InvalidCloseCode: { argument: "code", section: "7.4" },
+  CloseReasonTooLong: { argument: "reason", section: "5.5" },
+  FragmentOutOfOrder: { argument: "opcode", section: "5.4" },
+  AfterClose: { argument: "opcode", section: "5.5.1" }
 } as const
 
 const describe = (reason: Reason): string => {
@@ -75,5 +84,13 @@ const describe = (reason: Reason): string => {
       return "a control frame cannot be fragmented, leave fin true"
     case "ReservedBit":
       return "only the first frame of a data message may carry RSV1, leave it false"
+    case "InvalidCloseCode":
+      return `${reason.code} may not travel in a Close frame, take 1000 or one of 3000 to 4999`
+    case "CloseReasonTooLong":
+      return `a close reason has at most 123 bytes of UTF-8, this one has ${reason.length}`
+    case "FragmentOutOfOrder":
+      return "a continuation continues a message that was begun, and nothing else may come before its end"
+    case "AfterClose":
+      return "nothing can be sent after a Close frame"
   }
 }

@@ -15,6 +15,7 @@
  */
 import * as Result from "effect/Result"
 import * as Frame from "./Frame.ts"
+import { FrameHeader } from "./internal/frameHeader.ts"
 import { Pieces, view } from "./internal/pieces.ts"
 import * as Masking from "./Masking.ts"
 import * as Opcode from "./Opcode.ts"
@@ -22,7 +23,23 @@ import { ProtocolError, type Reason } from "./ProtocolError.ts"
 import type { Role } from "./Role.ts"
 
 /**
- * A decoder of one connection's bytes.
+ * A part of a frame: all that has arrived of its payload since the part before. A frame that lies whole in a chunk is one
+ * part, and a control frame is never cut.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FramePart extends Frame.Frame {
+  /** Whether the frame begins with this part. The payload of a first part may be empty: the header has arrived. */
+  readonly first: boolean
+  /** Whether the frame ends with this part. */
+  readonly last: boolean
+  /** Bytes of the whole frame's payload, as announced. */
+  readonly frameLength: number
+}
+
+/**
+ * A decoder of one connection's bytes. It has two faces, whole frames and parts of them: use one of the two.
  *
  * @category models
  * @since 0.1.0
@@ -35,6 +52,11 @@ export interface FrameDecoder {
    * same one.
    */
   readonly next: () => Result.Result<Frame.Frame | undefined, ProtocolError>
+  /**
+   * The next part of a frame, or `undefined` when more bytes are needed: what `next` is to those who must see a payload
+   * before it is whole. The parts depend on how the bytes arrive, what they join to does not.
+   */
+  readonly nextPart: () => Result.Result<FramePart | undefined, ProtocolError>
   /** How many bytes were pushed and are not yet part of a frame handed out. 0 after a failure. */
   readonly bufferedBytes: number
 }
@@ -118,20 +140,11 @@ export const decodeAll = (chunks: Iterable<Uint8Array>, options: Options): {
 }
 
 const noBytes: Uint8Array = new Uint8Array(0)
-const noChunks: ReadonlyArray<Uint8Array> = []
+const noChunks: Array<Uint8Array> = []
 const needsMore = Result.succeed(undefined)
-
-// The part of a frame that the next byte belongs to: a number, because it is asked for every byte of a header.
-const firstByte = 0
-const secondByte = 1
-const extendedLength = 2
-const maskingKey = 3
-const payload = 4
 
 class Decoder implements FrameDecoder {
   private readonly masked: boolean
-  private readonly maxFrameSize: number
-  private readonly rsv1: boolean
   private readonly ownsChunks: boolean
 
   bufferedBytes = 0
@@ -142,38 +155,42 @@ class Decoder implements FrameDecoder {
   private chunkIsOurs = false
   private cursor = 0
   private waiting = noChunks
+  private nextWaiting = 0
 
-  // The frame being read, as far as it is known.
-  private part = firstByte
-  private fin = false
-  private rsv1Set = false
-  private opcode: Opcode.Opcode = Opcode.Continuation
-  private lengthBytes: 2 | 8 = 2
-  private length = 0
-  private key = 0
-  // How many bytes are still to come of the extended length, and of the masking key.
-  private bytesLeft = 0
+  // The frame being read: its header, and of its payload what `next` keeps, or how much `nextPart` has given.
+  private readonly header: FrameHeader
   private readonly pieces = new Pieces()
+  private begun = false
+  private given = 0
 
-  constructor(options: Options) {
-    this.masked = options.role === "server"
-    this.maxFrameSize = options.maxFrameSize
-    this.rsv1 = options.rsv1 ?? false
-    this.ownsChunks = options.ownsChunks ?? false
+  constructor({ maxFrameSize, ownsChunks = false, role, rsv1 = false }: Options) {
+    this.masked = role === "server"
+    this.ownsChunks = ownsChunks
+    this.header = new FrameHeader({ masked: this.masked, maxFrameSize, rsv1 })
   }
 
   push(chunk: Uint8Array): void {
     if (chunk.length === 0 || this.failed !== undefined) return
     this.bufferedBytes += chunk.length
     if (this.chunk === noBytes) this.startChunk(chunk)
-    else this.waiting = [...this.waiting, chunk]
+    else if (this.waiting === noChunks) this.waiting = [chunk]
+    else this.waiting.push(chunk)
   }
 
   next(): Result.Result<Frame.Frame | undefined, ProtocolError> {
     while (this.chunk !== noBytes) {
-      const frame = this.readFrame()
-      if (this.cursor === this.chunk.length) this.nextChunk()
+      const frame = this.readHeader() ? this.readFrame() : undefined
+      if (this.cursor >= this.chunk.length) this.nextChunk()
       if (frame !== undefined) return Result.succeed(frame)
+    }
+    return this.failed ?? needsMore
+  }
+
+  nextPart(): Result.Result<FramePart | undefined, ProtocolError> {
+    while (this.chunk !== noBytes) {
+      const part = this.readHeader() ? this.readPart() : undefined
+      if (this.cursor >= this.chunk.length) this.nextChunk()
+      if (part !== undefined) return Result.succeed(part)
     }
     return this.failed ?? needsMore
   }
@@ -185,147 +202,94 @@ class Decoder implements FrameDecoder {
   }
 
   private nextChunk(): void {
-    this.startChunk(this.waiting[0] ?? noBytes)
-    this.waiting = this.waiting.length > 1 ? this.waiting.slice(1) : noChunks
+    this.startChunk(this.waiting[this.nextWaiting++] ?? noBytes)
+    if (this.nextWaiting >= this.waiting.length) this.forgetWaiting()
   }
 
-  /** Reads on, to the end of a frame or of the chunk, whichever comes first. */
-  private readFrame(): Frame.Frame | undefined {
-    const chunk = this.chunk
-    while (this.part !== payload) {
-      if (this.cursor === chunk.length) return undefined
-      const wrong = this.readHeaderByte(chunk[this.cursor++]!)
+  private forgetWaiting(): void {
+    this.waiting = noChunks
+    this.nextWaiting = 0
+  }
+
+  /** Reads on to the end of a header, and answers whether it is there. */
+  private readHeader(): boolean {
+    const { chunk, header } = this
+    while (!header.isWhole) {
+      if (this.cursor >= chunk.length) return false
+      const wrong = header.read(chunk[this.cursor++]!)
       if (wrong !== undefined) return this.fail(wrong)
     }
-    const bytes = this.readPayload()
-    if (bytes === undefined) return undefined
-    const frame = { opcode: this.opcode, fin: this.fin, rsv1: this.rsv1Set, payload: bytes }
-    this.bufferedBytes -= Frame.headerLength(bytes.length, this.masked) + bytes.length
-    this.part = firstByte
-    return frame
+    return true
   }
 
-  private readHeaderByte(byte: number): Reason | undefined {
-    switch (this.part) {
-      case firstByte:
-        return this.readFirstByte(byte)
-      case secondByte:
-        return this.readSecondByte(byte)
-      case extendedLength:
-        return this.readLengthByte(byte)
-      default:
-        this.key = (this.key << 8) | byte
-        if (--this.bytesLeft === 0) this.part = payload
-        return undefined
-    }
+  /** The frame, if its payload is whole by this chunk. */
+  private readFrame(): Frame.Frame | undefined {
+    const payload = this.readPayload()
+    if (payload === undefined) return undefined
+    const { fin, opcode, rsv1 } = this.header
+    this.endFrame(payload.length)
+    return { opcode, fin, rsv1, payload }
   }
 
-  private readFirstByte(byte: number): Reason | undefined {
-    const opcode = byte & 0x0f
-    const reserved = byte & 0x70
-    // RFC 6455 5.2: a reserved bit "MUST be 0 unless an extension is negotiated that defines meanings". The one that we
-    // know, RFC 7692, uses RSV1, and section 6.1 there keeps it off control frames and off all fragments but the first.
-    if (reserved !== 0 && !(reserved === 0x40 && this.rsv1 && (opcode === Opcode.Text || opcode === Opcode.Binary))) {
-      return { _tag: "ReservedBits", bits: reserved }
-    }
-    // RFC 6455 5.2: "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_."
-    if (!Opcode.isOpcode(opcode)) return { _tag: "UnknownOpcode", opcode }
-    const fin = byte >= 0x80
-    // RFC 6455 5.5: control frames "MUST NOT be fragmented".
-    if (!fin && Opcode.isControl(opcode)) return { _tag: "FragmentedControl", opcode }
-    this.fin = fin
-    this.rsv1Set = reserved !== 0
-    this.opcode = opcode
-    this.part = secondByte
-    return undefined
+  /** What this chunk has of the frame, unless that is nothing new. */
+  private readPart(): FramePart | undefined {
+    const { fin, length, opcode, rsv1 } = this.header
+    const first = !this.begun
+    const missing = length - this.given
+    const payload = Opcode.isControl(opcode) ? this.readPayload() : this.takeNow(missing)
+    if (payload === undefined || (!first && payload.length === 0)) return undefined
+    const last = payload.length === missing
+    this.begun = true
+    this.given += payload.length
+    if (last) this.endFrame(length)
+    return { opcode, fin, rsv1, payload, first, last, frameLength: length }
   }
 
-  private readSecondByte(byte: number): Reason | undefined {
-    // RFC 6455 5.1: "The server MUST close the connection upon receiving a frame that is not masked", and a client "if it
-    // detects a masked frame".
-    if (byte >= 0x80 !== this.masked) return { _tag: this.masked ? "MaskMissing" : "MaskForbidden" }
-    const length = byte & 0x7f
-    // RFC 6455 5.5: "All control frames MUST have a payload length of 125 bytes or less".
-    if (length > Frame.maxControlPayload && Opcode.isControl(this.opcode)) {
-      return { _tag: "ControlTooLong", opcode: this.opcode }
-    }
-    if (length < 126) {
-      this.length = length
-      return this.endLength()
-    }
-    this.length = 0
-    this.lengthBytes = length === 126 ? 2 : 8
-    this.bytesLeft = this.lengthBytes
-    this.part = extendedLength
-    return undefined
-  }
-
-  private readLengthByte(byte: number): Reason | undefined {
-    // RFC 6455 5.2: "a 64-bit unsigned integer (the most significant bit MUST be 0)".
-    if (this.lengthBytes === 8 && this.bytesLeft === 8 && byte >= 0x80) return { _tag: "LengthTopBit" }
-    this.length = this.length * 0x100 + byte
-    this.bytesLeft--
-    // RFC 6455 5.2: "the minimal number of bytes MUST be used to encode the length". Six zeros decide it of eight bytes.
-    if (
-      this.lengthBytes === 8
-        ? this.bytesLeft === 2 && this.length === 0
-        : this.bytesLeft === 0 && this.length < 126
-    ) {
-      return { _tag: "LengthNotMinimal", lengthBytes: this.lengthBytes }
-    }
-    // Products, because bitwise operators see 32 bits. Exact as long as they matter: the limit is below 2^53.
-    const announcedAtLeast = this.length * 0x100 ** this.bytesLeft
-    if (announcedAtLeast > this.maxFrameSize) return this.tooLarge(announcedAtLeast)
-    return this.bytesLeft === 0 ? this.endLength() : undefined
-  }
-
-  private endLength(): Reason | undefined {
-    if (this.length > this.maxFrameSize) return this.tooLarge(this.length)
-    this.part = this.masked ? maskingKey : payload
-    this.bytesLeft = 4
-    return undefined
-  }
-
-  private tooLarge(announcedAtLeast: number): Reason {
-    return { _tag: "FrameTooLarge", limit: this.maxFrameSize, announcedAtLeast }
+  private endFrame(length: number): void {
+    this.bufferedBytes -= Frame.headerLength(length, this.masked) + length
+    this.begun = false
+    this.given = 0
+    this.header.begin()
   }
 
   private readPayload(): Uint8Array | undefined {
-    // Not `noBytes`: a holder may give its payload away to a worker, and that detaches the buffer.
-    if (this.length === 0) return new Uint8Array(0)
-    if (this.pieces.length === 0 && this.chunk.length - this.cursor >= this.length) return this.takeWhole()
+    const { length } = this.header
+    if (this.pieces.length === 0 && this.chunk.length - this.cursor >= length) return this.takeNow(length)
     return this.takePiece()
   }
 
-  private takeWhole(): Uint8Array {
+  /** Up to `count` bytes of the payload, unmasked, and not to be written to again. */
+  private takeNow(count: number): Uint8Array {
+    // A view would hold the chunk for nothing.
+    if (count === 0) return new Uint8Array(0)
     if (this.masked && !this.chunkIsOurs) {
       // One copy of the chunk serves all its frames: 125-byte payloads cost 880 ns with a copy each, 120 with this one.
       this.startChunk(new Uint8Array(view(this.chunk, this.cursor, this.chunk.length)))
       this.chunkIsOurs = true
     }
     const start = this.cursor
-    this.cursor = start + this.length
-    if (this.masked) Masking.applyInPlace(this.chunk, this.key, 0, start, this.cursor)
+    this.cursor = Math.min(start + count, this.chunk.length)
+    if (this.masked) Masking.applyInPlace(this.chunk, this.header.key, this.given, start, this.cursor)
     return view(this.chunk, start, this.cursor)
   }
 
   /** Keeps what the chunk has of the payload, and answers the payload if it is whole by that. */
   private takePiece(): Uint8Array | undefined {
+    const { key, length } = this.header
     const start = this.cursor
-    this.cursor = Math.min(this.chunk.length, start + this.length - this.pieces.length)
-    this.pieces.append(view(this.chunk, start, this.cursor), this.length)
-    if (this.pieces.length < this.length) return undefined
-    const whole = this.pieces.join()
-    if (this.masked) Masking.applyInPlace(whole, this.key)
-    return whole
+    this.cursor = Math.min(this.chunk.length, start + length - this.pieces.length)
+    this.pieces.append(view(this.chunk, start, this.cursor), length)
+    if (this.pieces.length < length) return undefined
+    const payload = this.pieces.join()
+    if (this.masked) Masking.applyInPlace(payload, key)
+    return payload
   }
 
-  private fail(reason: Reason): undefined {
+  private fail(reason: Reason): false {
     this.failed = Result.fail(new ProtocolError({ reason }))
     this.bufferedBytes = 0
-    this.chunk = noBytes
-    this.cursor = 0
-    this.waiting = noChunks
-    this.pieces.clear()
+    this.startChunk(noBytes)
+    this.forgetWaiting()
+    return false
   }
 }

@@ -11,6 +11,7 @@
  * | `UnsupportedVersion` | 426, `Sec-WebSocket-Version: 13` | 4.4 |
  * | `InvalidKey` | 400 | 4.2.1 |
  * | `InvalidSubprotocols` | 400 | 4.1 |
+ * | `InvalidExtensions` | 400 | 9.1 |
  *
  * | reason of a `ResponseError` | RFC 6455 |
  * | --- | --- |
@@ -19,6 +20,7 @@
  * | `InvalidAccept` | 4.1 |
  * | `SubprotocolNotOffered` | 4.1 |
  * | `ExtensionsNotOffered` | 4.1 |
+ * | `InvalidExtensions` | 4.1 |
  *
  * @since 0.1.0
  */
@@ -38,6 +40,7 @@ export type RequestReason =
   | { readonly _tag: "UnsupportedVersion"; readonly version: string | undefined }
   | { readonly _tag: "InvalidKey"; readonly key: string | undefined }
   | { readonly _tag: "InvalidSubprotocols"; readonly subprotocols: string }
+  | { readonly _tag: "InvalidExtensions"; readonly extensions: string }
 
 /**
  * What a client finds wrong with a server's response. Values are as the server sent them.
@@ -51,6 +54,7 @@ export type ResponseReason =
   | { readonly _tag: "InvalidAccept"; readonly accept: string | undefined }
   | { readonly _tag: "SubprotocolNotOffered"; readonly subprotocol: string }
   | { readonly _tag: "ExtensionsNotOffered"; readonly extensions: string }
+  | { readonly _tag: "InvalidExtensions"; readonly extensions: string }
 
 /**
  * A request that does not open a WebSocket connection. `OpeningHandshake.reject` makes the response that says so.
@@ -102,7 +106,8 @@ const requestRules = {
   NotAnUpgrade: { status: 426, section: "4.2.1" },
   UnsupportedVersion: { status: 426, section: "4.4" },
   InvalidKey: { status: 400, section: "4.2.1" },
-  InvalidSubprotocols: { status: 400, section: "4.1" }
+  InvalidSubprotocols: { status: 400, section: "4.1" },
+  InvalidExtensions: { status: 400, section: "9.1" }
 } as const
 
 const describeRequest = (reason: RequestReason): string => {
@@ -121,6 +126,8 @@ const describeRequest = (reason: RequestReason): string => {
       return `Sec-WebSocket-Key must be 16 bytes in Base64, it is ${reason.key === undefined ? "missing" : "not"}`
     case "InvalidSubprotocols":
       return "Sec-WebSocket-Protocol must list tokens, each of them once"
+    case "InvalidExtensions":
+      return "Sec-WebSocket-Extensions must list names with their parameters"
   }
 }
 
@@ -136,5 +143,7 @@ const describeResponse = (reason: ResponseReason): string => {
       return `the server chose the subprotocol ${reason.subprotocol}, which was not offered`
     case "ExtensionsNotOffered":
       return `the server chose the extensions ${reason.extensions}, but none were offered`
+    case "InvalidExtensions":
+      return `the server chose the extensions ${reason.extensions}, which is not what was offered`
   }
 }

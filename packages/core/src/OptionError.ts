@@ -15,7 +15,7 @@ import * as Data from "effect/Data"
  * import { Result } from "effect"
  *
  * const error = Result.getOrThrow(Result.flip(Limits.make("server", { maxFrameSize: -1 })))
- * error.message // => "limits.maxFrameSize is -1, it must be a whole number of bytes from 0 to 9007199254740991"
+ * error.message // => "limits.maxFrameSize is -1, it must be a whole number from 0 to 9007199254740991"
  * ```
  *
  * @category errors

@@ -12,6 +12,16 @@
  * | `LengthNotMinimal` | 1002 | 5.2 | a length in more bytes than it needs |
  * | `LengthTopBit` | 1002 | 5.2 | a 64-bit length with its most significant bit set |
  * | `FrameTooLarge` | 1009 | 10.4 | a length over `limits.maxFrameSize` |
+ * | `UnexpectedContinuation` | 1002 | 5.4 | a continuation of no message |
+ * | `ExpectedContinuation` | 1002 | 5.4 | a new message amid the fragments of another |
+ * | `MessageTooLarge` | 1009 | 10.4 | frames that add up to more than `limits.maxMessageSize` |
+ * | `TooManyFragments` | 1008 | 10.4 | more frames in a message than `limits.maxFragments` |
+ * | `TooMuchHeld` | 1013 | 10.4 | more unfinished messages in the process than `limits.maxHeldBytes` |
+ * | `InvalidUtf8` | 1007 | 8.1 | a text or a close reason that is not UTF-8 |
+ * | `CloseBodyTooShort` | 1002 | 5.5.1 | a Close frame with a body of one byte |
+ * | `InvalidCloseCode` | 1002 | 7.4 | a close code that may not travel |
+ * | `InvalidCompressedData` | 1007 | 7692 6.2 | a compressed message that does not inflate |
+ * | `InflatedTooLarge` | 1009 | 10.4 | a compressed message that inflates to more than `limits.maxInflatedSize` |
  *
  * @since 0.1.0
  */
@@ -37,6 +47,19 @@ export type Reason =
   | { readonly _tag: "LengthTopBit" }
   /** Both in bytes. The refusal comes at the byte that decides it, so the length announced is known from below. */
   | { readonly _tag: "FrameTooLarge"; readonly limit: number; readonly announcedAtLeast: number }
+  | { readonly _tag: "UnexpectedContinuation" }
+  | { readonly _tag: "ExpectedContinuation"; readonly opcode: number }
+  /** Both in bytes; what later fragments would add is not known. */
+  | { readonly _tag: "MessageTooLarge"; readonly limit: number; readonly announcedAtLeast: number }
+  | { readonly _tag: "TooManyFragments"; readonly limit: number }
+  /** `limit` in bytes, of the whole process. */
+  | { readonly _tag: "TooMuchHeld"; readonly limit: number }
+  | { readonly _tag: "InvalidUtf8" }
+  | { readonly _tag: "CloseBodyTooShort" }
+  | { readonly _tag: "InvalidCloseCode"; readonly code: number }
+  | { readonly _tag: "InvalidCompressedData" }
+  /** `limit` in bytes. */
+  | { readonly _tag: "InflatedTooLarge"; readonly limit: number }
 
 /**
  * The peer broke the protocol. There is no going on from it: the connection is to be failed with `closeCode`
@@ -62,13 +85,15 @@ export class ProtocolError extends Data.TaggedError("ProtocolError")<{ readonly 
     return rules[this.reason._tag].closeCode
   }
 
-  /** The section of RFC 6455 that holds the rule. */
+  /** The section of RFC 6455 that holds the rule; with the number of another RFC in front, a section of that. */
   get section(): string {
     return rules[this.reason._tag].section
   }
 
   override get message(): string {
-    return `${describe(this.reason)} (RFC 6455 ${this.section})${advice(this.reason)}`
+    return `${describe(this.reason)} (RFC ${this.section.includes(" ") ? "" : "6455 "}${this.section})${
+      advice(this.reason)
+    }`
   }
 }
 
@@ -97,7 +122,17 @@ export const rules: {
   MaskForbidden: { closeCode: CloseCode.ProtocolError, section: "5.1" },
   LengthNotMinimal: { closeCode: CloseCode.ProtocolError, section: "5.2" },
   LengthTopBit: { closeCode: CloseCode.ProtocolError, section: "5.2" },
-  FrameTooLarge: { closeCode: CloseCode.MessageTooBig, section: "10.4" }
+  FrameTooLarge: { closeCode: CloseCode.MessageTooBig, section: "10.4" },
+  UnexpectedContinuation: { closeCode: CloseCode.ProtocolError, section: "5.4" },
+  ExpectedContinuation: { closeCode: CloseCode.ProtocolError, section: "5.4" },
+  MessageTooLarge: { closeCode: CloseCode.MessageTooBig, section: "10.4" },
+  TooManyFragments: { closeCode: CloseCode.PolicyViolation, section: "10.4" },
+  TooMuchHeld: { closeCode: CloseCode.TryAgainLater, section: "10.4" },
+  InvalidUtf8: { closeCode: CloseCode.InvalidPayloadData, section: "8.1" },
+  CloseBodyTooShort: { closeCode: CloseCode.ProtocolError, section: "5.5.1" },
+  InvalidCloseCode: { closeCode: CloseCode.ProtocolError, section: "7.4" },
+  InvalidCompressedData: { closeCode: CloseCode.InvalidPayloadData, section: "7692 6.2" },
+  InflatedTooLarge: { closeCode: CloseCode.MessageTooBig, section: "10.4" }
 }
 
 const describe = (reason: Reason): string => {
@@ -122,11 +157,41 @@ const describe = (reason: Reason): string => {
       return "the most significant bit of a 64-bit length is set"
     case "FrameTooLarge":
       return `max frame size is ${reason.limit} bytes, the peer announced ${reason.announcedAtLeast} or more`
+    case "UnexpectedContinuation":
+      return "a continuation frame continues no message"
+    case "ExpectedContinuation":
+      return `a new message (opcode 0x${reason.opcode.toString(16)}) begins amid the fragments of another`
+    case "MessageTooLarge":
+      return `max message size is ${reason.limit} bytes, the peer announced ${reason.announcedAtLeast} or more`
+    case "TooManyFragments":
+      return `a message has more than ${reason.limit} fragments`
+    case "TooMuchHeld":
+      return `the unfinished messages of all connections hold ${reason.limit} bytes, which is all they may`
+    case "InvalidUtf8":
+      return "a text is not valid UTF-8"
+    case "CloseBodyTooShort":
+      return "the body of a Close frame has one byte, a code takes two"
+    case "InvalidCloseCode":
+      return `the close code ${reason.code} may not travel`
+    case "InvalidCompressedData":
+      return "a compressed message does not inflate"
+    case "InflatedTooLarge":
+      return `max inflated size is ${reason.limit} bytes, a message inflates to more`
   }
 }
 
-const advice = (reason: Reason): string =>
-  reason._tag === "FrameTooLarge" ? "; raise limits.maxFrameSize to accept it" : ""
+const advice = (reason: Reason): string => {
+  const option = optionOf[reason._tag]
+  return option === undefined ? "" : `; raise limits.${option} to accept it`
+}
+
+const optionOf: { readonly [Tag in Reason["_tag"]]?: string } = {
+  FrameTooLarge: "maxFrameSize",
+  MessageTooLarge: "maxMessageSize",
+  TooManyFragments: "maxFragments",
+  TooMuchHeld: "maxHeldBytes",
+  InflatedTooLarge: "maxInflatedSize"
+}
 
 const bitNames = (bits: number): string =>
   [bits & 0x40 ? "RSV1" : "", bits & 0x20 ? "RSV2" : "", bits & 0x10 ? "RSV3" : ""].filter((bit) => bit !== "").join(

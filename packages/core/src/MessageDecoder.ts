@@ -1,0 +1,199 @@
+/**
+ * Frames to messages (RFC 6455 5.4): the order of fragments, their number and size, and UTF-8.
+ *
+ * It takes the parts of frames as they arrive, so that a text fails at the byte that is no UTF-8, and a message that is too
+ * large fails at the header that says so, before a byte of it is kept. What is kept of an unfinished message is at most about
+ * twice its bytes, whatever its fragments.
+ *
+ * @since 0.1.0
+ */
+import * as Result from "effect/Result"
+import type { Budget } from "./Budget.ts"
+import type { FramePart } from "./FrameDecoder.ts"
+import { Pieces } from "./internal/pieces.ts"
+import * as Opcode from "./Opcode.ts"
+import { ProtocolError, type Reason } from "./ProtocolError.ts"
+import * as Utf8 from "./Utf8.ts"
+
+/**
+ * A whole message as it travelled, the payloads of its frames joined; or a piece of one, for those who asked for pieces.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Assembled {
+  readonly opcode: typeof Opcode.Text | typeof Opcode.Binary
+  /** Whether the payload is compressed (RFC 7692 6.2). If it is, its UTF-8 is still to be checked. */
+  readonly compressed: boolean
+  readonly payload: Uint8Array
+  /** Whether the message ends with this: always true of a whole one. */
+  readonly last: boolean
+}
+
+/**
+ * A decoder of one connection's data frames.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MessageDecoder {
+  /**
+   * Takes the next part of a data frame; answers the message if it is whole by that. In pieces it answers what there is of the
+   * message so far, and keeps nothing, unless the message is compressed. Not to be called after a failure.
+   */
+  readonly receive: (part: FramePart, inPieces?: boolean) => Result.Result<Assembled | undefined, ProtocolError>
+  /** Bytes of the unfinished message that are kept. */
+  readonly heldBytes: number
+  /** Drops what is kept of an unfinished message. */
+  readonly clear: () => void
+}
+
+/**
+ * How to decode; see `Limits` for the numbers.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Bytes. */
+  readonly maxMessageSize: number
+  readonly maxFragments: number
+  /** Bytes that all unfinished messages on the budget may hold together. */
+  readonly maxHeldBytes: number
+  readonly budget: Budget
+}
+
+/**
+ * A decoder at the start of a connection.
+ *
+ * **Example** (A text in two fragments)
+ *
+ * ```ts
+ * import { Budget, FrameDecoder, MessageDecoder, Opcode } from "@websocket-stream/core"
+ * import { Result } from "effect"
+ *
+ * const frames = FrameDecoder.make({ role: "client", maxFrameSize: 1024 })
+ * const messages = MessageDecoder.make({
+ *   maxMessageSize: 1024,
+ *   maxFragments: 16,
+ *   maxHeldBytes: 1024,
+ *   budget: Budget.make()
+ * })
+ * const next = () => Result.getOrThrow(messages.receive(Result.getOrThrow(frames.nextPart())!))
+ *
+ * frames.push(new Uint8Array([0x01, 0x01, 0x68, 0x80, 0x01, 0x69]))
+ * next() // => undefined
+ * next() // => { opcode: Opcode.Text, compressed: false, payload: new Uint8Array([0x68, 0x69]), last: true }
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): MessageDecoder => new Decoder(options)
+
+class Decoder implements MessageDecoder {
+  private readonly maxMessageSize: number
+  private readonly maxFragments: number
+  private readonly maxHeldBytes: number
+  private readonly budget: Budget
+
+  // The message in progress; a continuation is none.
+  private opcode: typeof Opcode.Text | typeof Opcode.Binary | typeof Opcode.Continuation = Opcode.Continuation
+  private compressed = false
+  private announced = 0
+  private fragments = 0
+  private utf8 = Utf8.start
+  private readonly pieces = new Pieces()
+
+  constructor({ budget, maxFragments, maxHeldBytes, maxMessageSize }: Options) {
+    this.maxMessageSize = maxMessageSize
+    this.maxFragments = maxFragments
+    this.maxHeldBytes = maxHeldBytes
+    this.budget = budget
+  }
+
+  get heldBytes(): number {
+    return this.pieces.length
+  }
+
+  receive(part: FramePart, inPieces = false): Result.Result<Assembled | undefined, ProtocolError> {
+    const wrong = (part.first ? this.beginFrame(part) : undefined) ?? this.checkText(part)
+    if (wrong !== undefined) return this.fail(wrong)
+    const ends = part.last && part.fin
+    // RFC 6455 8.1 speaks of the whole text: a character must not be cut by its end.
+    if (ends && this.utf8 !== Utf8.start) return this.fail({ _tag: "InvalidUtf8" })
+    const answers = ends || (inPieces && !this.compressed)
+    if (answers && this.pieces.length === 0) return Result.succeed(this.answer(part.payload, ends))
+    const refused = this.keep(part, ends)
+    if (refused !== undefined) return this.fail(refused)
+    return Result.succeed(answers ? this.answer(this.join(), ends) : undefined)
+  }
+
+  // All that is known of a message goes by this one function, so that nothing of it meets the next one.
+  clear(): void {
+    this.budget.held -= this.pieces.length
+    this.pieces.clear()
+    this.opcode = Opcode.Continuation
+    this.compressed = false
+    this.announced = 0
+    this.fragments = 0
+    this.utf8 = Utf8.start
+  }
+
+  private beginFrame({ frameLength, opcode, rsv1 }: FramePart): Reason | undefined {
+    const inProgress = this.opcode !== Opcode.Continuation
+    if (opcode === Opcode.Continuation) {
+      // RFC 6455 5.4: a fragmented message begins with "a single frame with the FIN bit clear and an opcode other than 0".
+      if (!inProgress) return { _tag: "UnexpectedContinuation" }
+    } else if (opcode === Opcode.Text || opcode === Opcode.Binary) {
+      // RFC 6455 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another message".
+      if (inProgress) return { _tag: "ExpectedContinuation", opcode }
+      this.opcode = opcode
+      // RFC 7692 6.2: RSV1 of the first frame speaks for the whole message.
+      this.compressed = rsv1
+    }
+    // RFC 6455 10.4: limits on "the total message size after reassembly from multiple frames", told by headers alone.
+    this.announced += frameLength
+    if (this.announced > this.maxMessageSize) {
+      return { _tag: "MessageTooLarge", limit: this.maxMessageSize, announcedAtLeast: this.announced }
+    }
+    if (++this.fragments > this.maxFragments) return { _tag: "TooManyFragments", limit: this.maxFragments }
+    return undefined
+  }
+
+  private checkText({ payload }: FramePart): Reason | undefined {
+    if (this.opcode !== Opcode.Text || this.compressed) return undefined
+    this.utf8 = Utf8.advance(this.utf8, payload)
+    // RFC 6455 8.1: "it MUST _Fail the WebSocket Connection_", and nothing says to wait for the rest.
+    return this.utf8 === Utf8.invalid ? { _tag: "InvalidUtf8" } : undefined
+  }
+
+  private keep({ payload }: FramePart, ends: boolean): Reason | undefined {
+    if (this.budget.held + payload.length > this.maxHeldBytes) return { _tag: "TooMuchHeld", limit: this.maxHeldBytes }
+    this.budget.held += payload.length
+    // How much more there will be is known of the last frame only.
+    this.pieces.append(payload, ends ? this.announced : Infinity)
+    return undefined
+  }
+
+  private join(): Uint8Array {
+    this.budget.held -= this.pieces.length
+    return this.pieces.join()
+  }
+
+  private answer(payload: Uint8Array, last: boolean): Assembled {
+    const assembled: Assembled = {
+      opcode: this.opcode === Opcode.Text ? Opcode.Text : Opcode.Binary,
+      compressed: this.compressed,
+      payload,
+      last
+    }
+    if (last) this.clear()
+    return assembled
+  }
+
+  private fail(reason: Reason): Result.Result<never, ProtocolError> {
+    this.clear()
+    return Result.fail(new ProtocolError({ reason }))
+  }
+}
