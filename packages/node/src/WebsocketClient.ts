@@ -3,9 +3,10 @@
  *
  * @since 0.1.0
  */
-import { ResponseError } from "@websocket-stream/core/HandshakeError"
+import type { ResponseError } from "@websocket-stream/core/HandshakeError"
 import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import { OptionError } from "@websocket-stream/core/OptionError"
+import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
@@ -14,7 +15,9 @@ import { randomBytes } from "node:crypto"
 import * as Http from "node:http"
 import * as Https from "node:https"
 import type { Duplex } from "node:stream"
+import { deflateOptions } from "./internal/deflate.ts"
 import { ioReason } from "./internal/duplex.ts"
+import * as Websocket from "./Websocket.ts"
 import { Handshake, InvalidOption, OpenError } from "./WebsocketError.ts"
 import * as WebsocketStream from "./WebsocketStream.ts"
 
@@ -24,7 +27,7 @@ import * as WebsocketStream from "./WebsocketStream.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Options extends Omit<WebsocketStream.Options, "role" | "head"> {
+export interface StreamOptions extends Omit<WebsocketStream.Options, "role" | "head" | "rsv1"> {
   /** Subprotocols that we speak, the one that we like best first. Default: none. */
   readonly subprotocols?: ReadonlyArray<string> | undefined
   /** Further headers of the request: `Origin`, `Authorization`, `Cookie`. Default: none. */
@@ -34,6 +37,64 @@ export interface Options extends Omit<WebsocketStream.Options, "role" | "head"> 
   /** What to trust and to show in a `wss:` handshake. The host name is verified unless this says otherwise. */
   readonly tls?: Https.RequestOptions | undefined
 }
+
+/**
+ * How to connect for messages.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends StreamOptions, Omit<Websocket.Options, "subprotocol" | "deflate"> {
+  /** Whether to offer to compress messages (RFC 7692), and how. Default: false. */
+  readonly deflate?: boolean | PermessageDeflate.Options | undefined
+}
+
+/**
+ * Connects, for messages. The connection is the scope's.
+ *
+ * **Details**
+ *
+ * Fails as {@link connectStream} does.
+ *
+ * **Example** (One question to a server)
+ *
+ * ```ts
+ * import { Websocket, WebsocketClient, WebsocketUpgrade } from "@websocket-stream/node"
+ * import { Effect, Stream } from "effect"
+ * import { once } from "node:events"
+ * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * const server = createServer().listen(0, "127.0.0.1")
+ * await once(server, "listening")
+ * const { port } = server.address() as AddressInfo
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* Effect.forkScoped(WebsocketUpgrade.run(server, (connection) =>
+ *     Effect.flatMap(Websocket.make(connection.stream, connection), (ws) =>
+ *       Stream.runForEach(ws.messages, (message) => ws.send(message)))))
+ *   const ws = yield* WebsocketClient.connect(`ws://127.0.0.1:${port}/`)
+ *   yield* ws.send("Hello")
+ *   const message = yield* ws.receive
+ *   return message._tag === "Text" && message.text
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => "Hello"
+ * server.close()
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const connect = (
+  url: string | URL,
+  options?: Options
+): Effect.Effect<Websocket.Websocket["Service"], OpenError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const wanted = yield* Effect.fromResult(deflateOptions(options?.deflate)).pipe(Effect.mapError(invalidOption))
+    const connection = yield* open(url, options, wanted)
+    return yield* Effect.mapError(Websocket.make(connection.stream, { ...options, ...connection }), invalidOption)
+  })
 
 /**
  * Connects, and hands over the stream of frames. The connection is the scope's.
@@ -60,8 +121,42 @@ export interface Options extends Omit<WebsocketStream.Options, "role" | "head"> 
  */
 export const connectStream = (
   url: string | URL,
-  options?: Options
+  options?: StreamOptions
 ): Effect.Effect<WebsocketStream.WebsocketStream["Service"], OpenError, Scope.Scope> =>
+  Effect.map(open(url, options, undefined), ({ stream }) => stream)
+
+/**
+ * The service over a connection to the URL; the connection is the layer's.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (url: string | URL, options?: Options): Layer.Layer<Websocket.Websocket, OpenError> =>
+  Layer.effect(Websocket.Websocket, connect(url, options))
+
+/**
+ * The stream of frames over a connection to the URL; the connection is the layer's.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerStream = (
+  url: string | URL,
+  options?: StreamOptions
+): Layer.Layer<WebsocketStream.WebsocketStream, OpenError> =>
+  Layer.effect(WebsocketStream.WebsocketStream, connectStream(url, options))
+
+interface Connection {
+  readonly stream: WebsocketStream.WebsocketStream["Service"]
+  readonly subprotocol: string | undefined
+  readonly deflate: PermessageDeflate.Parameters | undefined
+}
+
+const open = (
+  url: string | URL,
+  options: StreamOptions | undefined,
+  wanted: PermessageDeflate.Parameters | undefined
+): Effect.Effect<Connection, OpenError, Scope.Scope> =>
   Effect.gen(function*() {
     const target = yield* Effect.fromResult(parseUrl(url)).pipe(Effect.mapError(invalidOption))
     const nonce = yield* Effect.sync(() => randomBytes(16))
@@ -70,29 +165,34 @@ export const connectStream = (
       target: `${target.pathname}${target.search}`,
       nonce,
       subprotocols: options?.subprotocols,
+      extensions: wanted === undefined ? undefined : PermessageDeflate.offer(wanted),
       headers: options?.headers
     })).pipe(Effect.mapError(invalidOption))
     const { head, response, socket } = yield* dial(target, request, options)
-    yield* Effect.fromResult(OpeningHandshake.confirm(response, request)).pipe(
+    const { deflate, subprotocol } = yield* Effect.fromResult(confirm(response, request, wanted)).pipe(
       Effect.mapError((error) => new OpenError({ reason: new Handshake({ error }) })),
       Effect.tapError(() => Effect.sync(() => socket.destroy()))
     )
-    return yield* WebsocketStream.make(socket, { ...options, role: "client", head }).pipe(
-      Effect.mapError(invalidOption)
-    )
+    const stream = yield* WebsocketStream.make(socket, {
+      ...options,
+      role: "client",
+      head,
+      rsv1: deflate !== undefined
+    }).pipe(Effect.mapError(invalidOption))
+    return { stream, subprotocol, deflate }
   })
 
-/**
- * The service over a connection to the URL; the connection is the layer's.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerStream = (
-  url: string | URL,
-  options?: Options
-): Layer.Layer<WebsocketStream.WebsocketStream, OpenError> =>
-  Layer.effect(WebsocketStream.WebsocketStream, connectStream(url, options))
+const confirm = (
+  response: Answer["response"],
+  request: OpeningHandshake.Request,
+  wanted: PermessageDeflate.Parameters | undefined
+): Result.Result<Pick<Connection, "subprotocol" | "deflate">, ResponseError> =>
+  Result.flatMap(OpeningHandshake.confirm(response, request), ({ extensions, subprotocol }) =>
+    // What was not offered was refused by then.
+    Result.map(PermessageDeflate.confirm(extensions, wanted ?? PermessageDeflate.defaults), (deflate) => ({
+      subprotocol,
+      deflate
+    })))
 
 interface Answer {
   readonly response: { readonly status: number; readonly headers: OpeningHandshake.Headers }
@@ -104,16 +204,20 @@ interface Answer {
 const dial = (
   url: URL,
   handshake: OpeningHandshake.Request,
-  options: Options | undefined
+  options: StreamOptions | undefined
 ): Effect.Effect<Answer, OpenError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => send(url, handshake, options)),
     (request) => Effect.sync(() => request.destroy())
   ).pipe(Effect.flatMap(answer))
 
-const send = (url: URL, handshake: OpeningHandshake.Request, options: Options | undefined): Http.ClientRequest => {
+const send = (
+  url: URL,
+  handshake: OpeningHandshake.Request,
+  options: StreamOptions | undefined
+): Http.ClientRequest => {
   const scheme = url.protocol === "wss:" ? Https : Http
-  return scheme.request({
+  const request = scheme.request({
     ...options?.tls,
     // A literal IPv6 address stands in brackets in a URL, and nowhere else.
     host: url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname,
@@ -125,6 +229,8 @@ const send = (url: URL, handshake: OpeningHandshake.Request, options: Options | 
     // A connection of its own, and nothing that keeps it for later.
     agent: false
   })
+  // From the first moment and for good: a request that is destroyed before it is answered raises an error.
+  return request.on("error", ignore)
 }
 
 const answer = (request: Http.ClientRequest): Effect.Effect<Answer, OpenError> =>
@@ -135,9 +241,9 @@ const answer = (request: Http.ClientRequest): Effect.Effect<Answer, OpenError> =
       socket.on("error", ignore)
       resume(Effect.succeed({ response: { status: statusCode, headers }, socket, head }))
     })
-    request.on("response", ({ statusCode: status = 0 }) => {
-      const error = new ResponseError({ reason: { _tag: "StatusNot101", status } })
-      resume(Effect.fail(new OpenError({ reason: new Handshake({ error }) })))
+    // What is no upgrade is an answer, too: the handshake finds what is wrong with it.
+    request.on("response", ({ headers, socket, statusCode = 0 }) => {
+      resume(Effect.succeed({ response: { status: statusCode, headers }, socket, head: new Uint8Array(0) }))
     })
     request.end()
   })

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as CloseCode from "@websocket-stream/core/CloseCode"
 import type { EncodeError } from "@websocket-stream/core/EncodeError"
 import type { RequestError, ResponseError } from "@websocket-stream/core/HandshakeError"
 import type { OptionError } from "@websocket-stream/core/OptionError"
@@ -28,9 +29,10 @@ export class WouldBlock extends Data.TaggedClass("WouldBlock") {
  *
  * **Details**
  *
- * `by` says who ended it: the `"Peer"` whose bytes ended, or `"Us"`: the scope of the stream was closed, or a Close frame
- * was written (RFC 6455 5.5.1). `code` is 1006 (RFC 6455 7.1.5): at the level of frames an end is just an end, and a
- * Close frame is a frame like any other. `truncated` tells whether the end cut a frame.
+ * `by` says who ended it: the `"Peer"` whose bytes ended or whose Close frame came first, or `"Us"`: the scope was closed, or
+ * a Close frame was sent (RFC 6455 5.5.1). `code` and `reason` are what the peer's Close frame said, 1005 if it said nothing,
+ * and 1006 without one (RFC 6455 7.1.5): at the level of frames always 1006, because there a Close frame is a frame like any
+ * other. `clean` tells whether both sides sent a Close frame, `truncated` whether the end cut a frame.
  *
  * @category reasons
  * @since 0.1.0
@@ -38,11 +40,26 @@ export class WouldBlock extends Data.TaggedClass("WouldBlock") {
 export class Closed extends Data.TaggedClass("Closed")<{
   readonly by: "Peer" | "Us"
   readonly code: number
+  readonly reason: string
+  readonly clean: boolean
   readonly truncated: boolean
 }> {
   get message(): string {
-    const who = this.by === "Peer" ? "the peer ended the stream" : "the stream was closed on our side"
-    return `${who}${this.truncated ? " in the middle of a frame" : ""} (${this.code})`
+    const who = this.by === "Peer" ? "the peer ended the connection" : "the connection was closed on our side"
+    const where = this.truncated ? " in the middle of a frame" : ""
+    return `${who}${where} (${this.code} ${CloseCode.name(this.code)}${this.reason === "" ? "" : `: ${this.reason}`})`
+  }
+}
+
+/**
+ * A `Websocket` has taken the stream over: receive and send there.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Busy extends Data.TaggedClass("Busy") {
+  get message(): string {
+    return "a Websocket has taken this stream over; receive and send there"
   }
 }
 
@@ -143,7 +160,7 @@ export class InvalidOption extends Data.TaggedClass("InvalidOption")<{ readonly 
  * @since 0.1.0
  */
 export class ReadError extends Data.TaggedError("ReadError")<{
-  readonly reason: WouldBlock | Closed | Protocol | Io
+  readonly reason: WouldBlock | Closed | Protocol | Io | Busy
 }> {
   override get message(): string {
     return this.reason.message
@@ -157,7 +174,7 @@ export class ReadError extends Data.TaggedError("ReadError")<{
  * @since 0.1.0
  */
 export class WriteError extends Data.TaggedError("WriteError")<{
-  readonly reason: WouldBlock | Closed | Encode | Io
+  readonly reason: WouldBlock | Closed | Encode | Io | Busy
 }> {
   override get message(): string {
     return this.reason.message

@@ -7,6 +7,7 @@
 import { RequestError } from "@websocket-stream/core/HandshakeError"
 import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import type { OptionError } from "@websocket-stream/core/OptionError"
+import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
@@ -14,6 +15,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
+import { deflateOptions } from "./internal/deflate.ts"
 import { finish } from "./internal/duplex.ts"
 import { Handshake, InvalidOption, OpenError, ReadError, WriteError } from "./WebsocketError.ts"
 import * as WebsocketStream from "./WebsocketStream.ts"
@@ -36,11 +38,16 @@ export interface Upgrade {
  * @category models
  * @since 0.1.0
  */
-export interface Options extends Omit<WebsocketStream.Options, "role" | "head"> {
+export interface Options extends Omit<WebsocketStream.Options, "role" | "head" | "rsv1"> {
   /** Subprotocols that we speak; of these the one that the client likes best is chosen, or none. Default: none. */
   readonly subprotocols?: ReadonlyArray<string> | undefined
   /** Further headers of the 101. Default: none. */
   readonly headers?: OpeningHandshake.HeaderLines | undefined
+  /**
+   * Whether to compress messages (RFC 7692) for clients that offer to, and how. A `Websocket` does, given the connection; who
+   * reads and writes frames has to do it by hand. Default: false.
+   */
+  readonly deflate?: boolean | PermessageDeflate.Options | undefined
 }
 
 /**
@@ -54,6 +61,8 @@ export interface Connection {
   readonly request: IncomingMessage
   /** The subprotocol that was chosen. */
   readonly subprotocol: string | undefined
+  /** How messages are compressed, if they are. */
+  readonly deflate: PermessageDeflate.Parameters | undefined
 }
 
 /**
@@ -149,14 +158,24 @@ export const accept = (upgrade: Upgrade, options?: Options): Effect.Effect<Conne
     }
     // RFC 6455 4.1: the client lists its subprotocols "ordered by preference".
     const subprotocol = offer.success.subprotocols.find((name) => options?.subprotocols?.includes(name))
-    const response = OpeningHandshake.accept(offer.success, { subprotocol, headers: options?.headers })
+    const wanted = deflateOptions(options?.deflate)
+    if (Result.isFailure(wanted)) return yield* misconfigured(upgrade, wanted.failure)
+    const agreed = wanted.success === undefined || offer.success.extensions === undefined
+      ? undefined
+      : PermessageDeflate.accept(offer.success.extensions, wanted.success)
+    const response = OpeningHandshake.accept(offer.success, {
+      subprotocol,
+      extensions: agreed?.header,
+      headers: options?.headers
+    })
     if (Result.isFailure(response)) return yield* misconfigured(upgrade, response.failure)
-    const stream = yield* WebsocketStream.make(socket, { ...options, role: "server", head }).pipe(
+    const rsv1 = agreed !== undefined
+    const stream = yield* WebsocketStream.make(socket, { ...options, role: "server", head, rsv1 }).pipe(
       Effect.catchTag("OptionError", (error) => misconfigured(upgrade, error))
     )
     // Before anybody has the stream, so that nothing can be written ahead of it.
     socket.write(format(response.success))
-    return { stream, request, subprotocol }
+    return { stream, request, subprotocol, deflate: agreed?.parameters }
   })
 
 /**
@@ -182,8 +201,9 @@ const listen = (server: Server, event: "upgrade" | "request", listener: (...args
 // What nobody else answers: a request that is no opening handshake.
 const refuse = (_: IncomingMessage, response: ServerResponse): void => {
   const { body, headers, status } = OpeningHandshake.reject(new RequestError({ reason: { _tag: "NotAnUpgrade" } }))
+  response.statusCode = status
   for (const [name, value] of headers) response.setHeader(name, value)
-  response.writeHead(status).end(body)
+  response.end(body)
 }
 
 const misconfigured = (upgrade: Upgrade, error: OptionError): Effect.Effect<never, OpenError> =>

@@ -61,10 +61,14 @@ export class Port {
 
   /** Lets bytes come: those that Node holds at once, by `onChunk` before this returns; others as they arrive. */
   pull(): void {
-    if (this.flowing || this.isOver) return
+    const { duplex } = this
+    const held = duplex.readableLength > 0
+    if (this.isOver || (this.flowing && !held)) return
+    // A stream that flows holds bytes, too, if they came in this very turn; paused it gives them all in one piece.
+    if (this.flowing) duplex.pause()
     this.flowing = true
-    if (this.duplex.readableLength > 0) this.duplex.read()
-    if (this.flowing) this.duplex.resume()
+    if (held) duplex.read()
+    if (this.flowing) duplex.resume()
   }
 
   /** Queues bytes, whole. They leave at the end of this turn of the event loop. */
@@ -83,12 +87,23 @@ export class Port {
   }
 
   get isWritable(): boolean {
-    return this.duplex.writable
+    // Node ends our side behind the peer's, unless it may be half open; to see it by `writable` takes a tick more.
+    return this.duplex.writable && !(this.ended && !this.duplex.allowHalfOpen)
   }
 
   /** What a stream that takes no more writes failed of, if it failed and was not just ended. */
   get failure(): Io | undefined {
     return this.duplex.destroyed ? this.reason(this.duplex.errored) : undefined
+  }
+
+  /** Ends our side once what is queued was sent. */
+  shutdown(): void {
+    this.duplex.end()
+  }
+
+  /** Destroys the stream, whatever is queued. */
+  destroy(): void {
+    this.duplex.destroy()
   }
 
   /** Gives the stream up: see `finish`. */
@@ -156,7 +171,7 @@ export const finish = (duplex: Duplex, linger: Duration.Input): Effect.Effect<vo
       duplex.off("finish", done).off("close", done).destroy()
       resume(Effect.void)
     }
-    const timer = setTimeout(done, Duration.toMillis(linger))
+    const timer = setTimeout(done, Math.min(Duration.toMillis(linger), longestTimer))
     duplex.once("finish", done).once("close", done)
     duplex.end()
     // A socket finishes by itself. A pair in memory does not until the other end has read to the end.
@@ -164,6 +179,9 @@ export const finish = (duplex: Duplex, linger: Duration.Input): Effect.Effect<vo
     duplex.resume()
     return Effect.sync(done)
   })
+
+// 24 days. Node takes a longer time, or an infinite one, for a millisecond.
+const longestTimer = 2 ** 31 - 1
 
 // One set of listeners for all streams, and the port found through the stream: closures would cost half a kilobyte each.
 const port = Symbol("@websocket-stream/node/port")

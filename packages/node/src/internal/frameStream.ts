@@ -23,6 +23,31 @@ export interface FrameStreamOptions {
   readonly rsv1: boolean
 }
 
+/** What comes in, for whoever takes it: the frames' readers, or a `Websocket`. */
+export interface Incoming {
+  /** Bytes came. Answers whether more are wanted now. */
+  readonly push: (chunk: Uint8Array) => boolean
+  /** There will be no more bytes. */
+  readonly end: (reason: "Peer" | "Us" | Io) => void
+  /** As `end`, and what nobody has taken yet is gone. */
+  readonly abandon: () => void
+  /** There is room for writes again. */
+  readonly drain?: () => void
+}
+
+/** What a stream consists of, for a `Websocket` that takes it over. */
+export interface Estate {
+  readonly role: Role
+  readonly limits: Limits
+  readonly port: Port
+  readonly decoder: FrameDecoder.FrameDecoder
+  readonly writer: FrameWriter
+  /** The frame that was parsed already. */
+  readonly ahead: Frame.Frame | undefined
+  /** Why there will be no more bytes. */
+  readonly ended: "Peer" | "Us" | Io | undefined
+}
+
 export class FrameStream implements Listener {
   readonly role: Role
   readonly mode: Effect.Effect<Mode>
@@ -34,6 +59,10 @@ export class FrameStream implements Listener {
   readonly reader: FrameReader
   private readonly writer: FrameWriter
   private readonly port: Port
+  private readonly limits: Limits
+  private readonly decoder: FrameDecoder.FrameDecoder
+  private incoming: Incoming
+  private ended: "Peer" | "Us" | Io | undefined = undefined
   private current: Mode
 
   constructor(duplex: Duplex, options: FrameStreamOptions) {
@@ -44,15 +73,17 @@ export class FrameStream implements Listener {
     this.mode = Effect.sync(() => this.current)
     this.port = new Port(duplex, this)
     const { ownsChunks } = this.port
-    const decoder = FrameDecoder.make({ role, maxFrameSize: limits.maxFrameSize, rsv1, ownsChunks })
-    this.reader = new FrameReader(this.port, decoder, blocks)
+    this.limits = limits
+    this.decoder = FrameDecoder.make({ role, maxFrameSize: limits.maxFrameSize, rsv1, ownsChunks })
+    this.reader = new FrameReader(this.port, this.decoder, blocks)
+    this.incoming = this.reader
     this.writer = new FrameWriter(this.port, role === "client", blocks)
-    this.read = this.reader.read
-    this.readAll = this.reader.readAll
-    this.awaitReadable = this.reader.awaitReadable
+    this.read = this.reader.one
+    this.readAll = this.reader.all
+    this.awaitReadable = this.reader.ready
     this.awaitWritable = this.writer.awaitWritable
     // A copy, because the head is the caller's, and the decoder may write to what it is given.
-    if (head !== undefined) decoder.push(new Uint8Array(head))
+    if (head !== undefined) this.decoder.push(new Uint8Array(head))
     this.port.attach()
   }
 
@@ -73,28 +104,47 @@ export class FrameStream implements Listener {
   readonly writeAll = (frames: NonEmptyReadonlyArray<Frame.Frame>): Effect.Effect<number, WriteError> =>
     this.writer.write(frames)
 
+  /** Hands the stream over; its own reads and writes fail with `Busy` from then on. Answers nothing the second time. */
+  takeOver<A extends Incoming>(successor: (estate: Estate) => A): A | undefined {
+    if (this.incoming !== this.reader) return undefined
+    const { decoder, ended, limits, port, role, writer } = this
+    const ahead = this.reader.yieldUp()
+    writer.yieldUp()
+    const incoming = successor({ role, limits, port, decoder, writer, ahead, ended })
+    this.incoming = incoming
+    return incoming
+  }
+
   close(linger: Duration.Input): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.writer.end("Us")
-      this.reader.abandon()
+      this.incoming.abandon()
       return this.port.close(linger)
     })
   }
 
   onChunk(chunk: Uint8Array): boolean {
-    return this.reader.push(chunk)
+    return this.incoming.push(chunk)
   }
 
   onEnd(): void {
-    this.reader.end("Peer")
+    this.end("Peer")
+    // Unless our side stays open, there will be no event `drain` for those who wait for room.
+    this.writer.drain()
   }
 
   onDrain(): void {
+    this.incoming.drain?.()
     this.writer.drain()
   }
 
   onClose(reason: Io | undefined): void {
-    this.reader.end(reason ?? "Peer")
+    this.end(reason ?? "Peer")
     this.writer.end(reason ?? "Peer")
+  }
+
+  private end(reason: "Peer" | Io): void {
+    this.ended ??= reason
+    this.incoming.end(reason)
   }
 }

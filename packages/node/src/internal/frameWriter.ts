@@ -2,13 +2,13 @@
  * The writing half of a `WebsocketStream`: a write waits for room first and then queues its frames whole, in one step. So
  * an interruption finds either nothing queued or all of it, and frames of different writers never interleave.
  */
-import * as CloseCode from "@websocket-stream/core/CloseCode"
 import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { Closed, Encode, type Io, WouldBlock, WriteError } from "../WebsocketError.ts"
+import { Busy, Encode, type Io, WouldBlock, WriteError } from "../WebsocketError.ts"
+import { abnormal } from "./closed.ts"
 import type { Port } from "./duplex.ts"
 import { nextMaskingKey } from "./maskingKeys.ts"
 import { Waiters } from "./waiters.ts"
@@ -21,6 +21,7 @@ export class FrameWriter {
   private readonly masked: boolean
   private readonly blocks: () => boolean
   private closeSent = false
+  private isYieldedUp = false
   private ended: Exit.Exit<never, WriteError> | undefined = undefined
   private readonly waiters = new Waiters<() => void>()
 
@@ -28,12 +29,50 @@ export class FrameWriter {
     this.port = port
     this.masked = masked
     this.blocks = blocks
-    this.awaitWritable = this.whenRoom(() => this.closed ?? Exit.void, true)
+    this.awaitWritable = this.whenRoom(() => this.refusal([]) ?? Exit.void, () => true)
   }
 
   /** Queues all the frames, and answers how many bytes they take on the wire. */
   write(frames: NonEmptyReadonlyArray<Frame.Frame>): Effect.Effect<number, WriteError> {
-    return this.whenRoom(() => this.refusal(frames) ?? Exit.succeed(this.queue(frames)))
+    return this.whenRoom(() => this.refusal(frames) ?? Exit.succeed(this.queue(frames)), this.blocks)
+  }
+
+  /**
+   * Runs `proceed`, which may queue, in one step, as soon as there is room or there will be none; waits for that while
+   * `blocks`.
+   */
+  whenRoom<A>(proceed: () => Exit.Exit<A, WriteError>, blocks: () => boolean): Effect.Effect<A, WriteError> {
+    return Effect.suspend(() => {
+      if (this.hasRoom) return proceed()
+      if (!blocks()) return this.refusal([]) ?? wouldBlock
+      return Effect.callback<A, WriteError>((resume) => {
+        const waiter = () => resume(attempt(proceed))
+        this.waiters.add(waiter)
+        // A fiber may be made to yield between its look and this: the one event `drain` may have come meanwhile.
+        this.drain()
+        return Effect.sync(() => this.waiters.remove(waiter))
+      })
+    })
+  }
+
+  /** Queues frames, whether there is room or not, and answers how many bytes they take on the wire. */
+  queue(frames: ReadonlyArray<Frame.Frame>): number {
+    let length = 0
+    for (const frame of frames) length += Frame.encodedLength(frame, this.masked)
+    // Not zeroed, because the frames fill it to the last byte.
+    const bytes = Buffer.allocUnsafe(length)
+    let at = 0
+    for (const frame of frames) {
+      at = Frame.encodeInto(frame, bytes, at, this.masked ? nextMaskingKey() : undefined)
+      this.closeSent ||= frame.opcode === Opcode.Close
+    }
+    this.port.write(bytes)
+    return length
+  }
+
+  /** Hands the writing over to somebody else, who uses `whenRoom` and `queue`: writers fail with `Busy`. */
+  yieldUp(): void {
+    this.isYieldedUp = true
   }
 
   /** Why nothing can be written any more, or `undefined`. */
@@ -61,21 +100,8 @@ export class FrameWriter {
     return this.closed !== undefined || (this.waiters.isEmpty && !this.port.isFull)
   }
 
-  private whenRoom<A>(proceed: () => Exit.Exit<A, WriteError>, waits = false): Effect.Effect<A, WriteError> {
-    return Effect.suspend(() => {
-      if (this.hasRoom) return proceed()
-      if (!waits && !this.blocks()) return wouldBlock
-      return Effect.callback<A, WriteError>((resume) => {
-        const waiter = () => resume(proceed())
-        this.waiters.add(waiter)
-        // A fiber may be made to yield between its look and this: the one event `drain` may have come meanwhile.
-        this.drain()
-        return Effect.sync(() => this.waiters.remove(waiter))
-      })
-    })
-  }
-
-  private refusal(frames: NonEmptyReadonlyArray<Frame.Frame>): Exit.Exit<never, WriteError> | undefined {
+  private refusal(frames: ReadonlyArray<Frame.Frame>): Exit.Exit<never, WriteError> | undefined {
+    if (this.isYieldedUp) return busy
     if (this.closed !== undefined) return this.closed
     const close = frames.findIndex((frame) => frame.opcode === Opcode.Close)
     if (close >= 0 && close < frames.length - 1) return closedBy("Us")
@@ -85,25 +111,21 @@ export class FrameWriter {
     }
     return undefined
   }
+}
 
-  private queue(frames: NonEmptyReadonlyArray<Frame.Frame>): number {
-    let length = 0
-    for (const frame of frames) length += Frame.encodedLength(frame, this.masked)
-    // Not zeroed, because the frames fill it to the last byte.
-    const bytes = Buffer.allocUnsafe(length)
-    let at = 0
-    for (const frame of frames) {
-      at = Frame.encodeInto(frame, bytes, at, this.masked ? nextMaskingKey() : undefined)
-      this.closeSent ||= frame.opcode === Opcode.Close
-    }
-    this.port.write(bytes)
-    return length
+// Called by an event: what `proceed` throws, for a payload that is none, would end the process and not just the fiber.
+const attempt = <A, E>(proceed: () => Exit.Exit<A, E>): Exit.Exit<A, E> => {
+  try {
+    return proceed()
+  } catch (defect) {
+    return Exit.die(defect)
   }
 }
 
 const failWith = (reason: WriteError["reason"]) => Exit.fail(new WriteError({ reason }))
 
-const closedBy = (by: "Peer" | "Us") => failWith(new Closed({ by, code: CloseCode.AbnormalClosure, truncated: false }))
+const closedBy = (by: "Peer" | "Us") => failWith(abnormal(by))
 
 // Shared, because an error with a stack of its own costs 6 to 14 microseconds.
 const wouldBlock = failWith(new WouldBlock())
+const busy = failWith(new Busy())

@@ -1,0 +1,260 @@
+/**
+ * Messages over a `WebsocketStream`: what most applications want of a WebSocket. Here we are the endpoint: pings are answered,
+ * fragments assembled, messages compressed and inflated where that was negotiated, and the connection is closed politely.
+ *
+ * - `receive` gives whole messages; a peer that breaks the protocol is answered with the close code that it earned.
+ * - `send` waits while the peer does not read; what it has accepted is sent, in order.
+ * - `close` and `ping` answer what the peer said, and how long it took.
+ *
+ * @since 0.1.0
+ */
+import type * as Close from "@websocket-stream/core/Close"
+import * as CloseCode from "@websocket-stream/core/CloseCode"
+import type * as Message from "@websocket-stream/core/Message"
+import { OptionError } from "@websocket-stream/core/OptionError"
+import type * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import { FrameStream } from "./internal/frameStream.ts"
+import { MessageStream } from "./internal/messageStream.ts"
+import type { ReadError, WriteError } from "./WebsocketError.ts"
+import type { WebsocketStream } from "./WebsocketStream.ts"
+
+/**
+ * What can be sent: a string is a text message, bytes are a binary one, and a message that was received goes on as it is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Sendable = string | Uint8Array | Message.Message
+
+/**
+ * Messages to and from a peer.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Websocket extends Context.Service<Websocket, {
+  /** The subprotocol that both sides agreed on in the opening handshake. */
+  readonly subprotocol: string | undefined
+
+  /**
+   * The next message. Fails with the reason `Closed` once the connection is closed, with the code and reason that the peer
+   * gave; `Protocol` for a peer that broke the protocol, which was told so; `Io` for a connection that failed. From then on it
+   * always fails so.
+   */
+  readonly receive: Effect.Effect<Message.Message, ReadError>
+
+  /** All messages that there are, at least one. Waits and fails as `receive` does. */
+  readonly receiveAll: Effect.Effect<NonEmptyReadonlyArray<Message.Message>, ReadError>
+
+  /**
+   * The next message piece by piece, as its bytes arrive, without ever holding it whole unless it is compressed. Its size is
+   * limited as any message's is: raise `limits.maxMessageSize` for what is to come. The scope ends the receiving: what was not
+   * taken of the message by then is dropped.
+   */
+  readonly receiveStream: Effect.Effect<
+    { readonly type: "text" | "binary"; readonly pieces: Stream.Stream<Uint8Array, ReadError> },
+    ReadError,
+    Scope.Scope
+  >
+
+  /** The messages, until the connection is closed cleanly; an end of any other kind is a failure. */
+  readonly messages: Stream.Stream<Message.Message, ReadError>
+
+  /**
+   * Sends a message. Succeeds when it is queued whole, which waits while as much is queued as the stream holds. The payload is
+   * copied. Fails with `Closed` after a Close frame of either side or the end of the connection, `Io` after a failure; and
+   * whenever it fails or is interrupted, nothing of the message was sent.
+   */
+  readonly send: (message: Sendable, options?: SendOptions) => Effect.Effect<void, WriteError>
+
+  /** Sends messages, in one piece of bytes where none is compressed. Otherwise as `send`, one after the other. */
+  readonly sendAll: (
+    messages: NonEmptyReadonlyArray<Sendable>,
+    options?: SendOptions
+  ) => Effect.Effect<void, WriteError>
+
+  /**
+   * Sends one message piece by piece, without ever holding it whole and not compressed; other messages wait for its end. If
+   * the pieces fail, or the sending is interrupted, the message cannot be made whole, and the connection is closed with 1011.
+   */
+  readonly sendStream: <E, R>(
+    type: "text" | "binary",
+    pieces: Stream.Stream<string | Uint8Array, E, R>
+  ) => Effect.Effect<void, E | WriteError, R>
+
+  /** Sends a ping, with up to 125 bytes of payload, and waits for its pong: how long that took. */
+  readonly ping: (payload?: Uint8Array) => Effect.Effect<Duration.Duration, ReadError | WriteError>
+
+  /**
+   * Closes the connection, and waits for the peer to agree: succeeds with what it said, 1005 if that was nothing and 1006 if it
+   * said nothing within the close deadline. Closing again waits for the same end. Fails with `Encode`, and leaves the
+   * connection open, for a code that may not be sent and for a reason of more than 123 bytes.
+   *
+   * Messages that still come and that nobody waits for are dropped.
+   */
+  readonly close: (code?: number, reason?: string) => Effect.Effect<Close.Close, WriteError>
+}>()("@websocket-stream/node/Websocket") {}
+
+/**
+ * How to send one message.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SendOptions {
+  /**
+   * Whether it may be compressed where compression was negotiated. Say false for a message that holds a secret beside text that
+   * an attacker chose (RFC 7692 8). Default: true.
+   */
+  readonly compress?: boolean | undefined
+}
+
+/**
+ * How to compress, where that was negotiated.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CompressionOptions {
+  /** Bytes. Smaller messages are sent as they are. Default: {@link defaultCompressionThreshold}. */
+  readonly threshold?: number | undefined
+  /** 0 to 9, as zlib has it: how hard to try. Default: 6. */
+  readonly level?: number | undefined
+  /** 1 to 9, as zlib has it: how much memory to use while compressing. Default: 8. */
+  readonly memLevel?: number | undefined
+}
+
+/**
+ * How to speak.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** What the opening handshake chose. Default: none. */
+  readonly subprotocol?: string | undefined
+  /** What the opening handshake negotiated. Default: no compression. */
+  readonly deflate?: PermessageDeflate.Parameters | undefined
+  readonly compression?: CompressionOptions | undefined
+  /** Bytes of messages that may wait to be received before the socket is not read any more. Default: 64 KiB. */
+  readonly receiveBuffer?: number | undefined
+  /** How long to wait for the peer's Close frame, and then for the end of TCP. Default: {@link defaultCloseDeadline}. */
+  readonly closeDeadline?: Duration.Input | undefined
+}
+
+/**
+ * 64 KiB.
+ *
+ * @category defaults
+ * @since 0.1.0
+ */
+export const defaultReceiveBuffer = 64 * 1024
+
+/**
+ * 1 KiB: below it the saving is small, and zlib's own cost is not.
+ *
+ * @category defaults
+ * @since 0.1.0
+ */
+export const defaultCompressionThreshold = 1024
+
+/**
+ * 5 seconds.
+ *
+ * @category defaults
+ * @since 0.1.0
+ */
+export const defaultCloseDeadline: Duration.Input = "5 seconds"
+
+/**
+ * Takes a stream over: its own reads and writes fail with `Busy` from then on. The connection is closed with the scope, by 1000
+ * if that ended well, 1001 if it was interrupted and 1011 if it failed, and the peer has until the close deadline to agree.
+ *
+ * **Details**
+ *
+ * The limits are those of the stream. Fails with an `OptionError` for a stream that was taken over already, or that
+ * `WebsocketStream.make` did not make, and for options out of range.
+ *
+ * **Example** (Both ends of a pair in memory)
+ *
+ * ```ts
+ * import { Websocket, WebsocketStream } from "@websocket-stream/node"
+ * import { Effect } from "effect"
+ * import { duplexPair } from "node:stream"
+ *
+ * const program = Effect.gen(function*() {
+ *   const [near, far] = duplexPair()
+ *   const client = yield* Effect.flatMap(WebsocketStream.make(near, { role: "client" }), Websocket.make)
+ *   const server = yield* Effect.flatMap(WebsocketStream.make(far, { role: "server" }), Websocket.make)
+ *   yield* client.send("Hello")
+ *   const message = yield* server.receive
+ *   const close = yield* client.close(4000, "enough")
+ *   return [message._tag === "Text" && message.text, close.code] as const
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => ["Hello", 4000]
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  stream: WebsocketStream["Service"],
+  options?: Options
+): Effect.Effect<Websocket["Service"], OptionError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const wrong = checkOptions(options)
+    if (wrong !== undefined) return Effect.fail(wrong)
+    const messages = stream instanceof FrameStream
+      ? stream.takeOver((estate) =>
+        new MessageStream(estate, {
+          subprotocol: options?.subprotocol,
+          deflate: options?.deflate,
+          compression: {
+            threshold: options?.compression?.threshold ?? defaultCompressionThreshold,
+            level: options?.compression?.level ?? 6,
+            memLevel: options?.compression?.memLevel ?? 8
+          },
+          receiveBuffer: options?.receiveBuffer ?? defaultReceiveBuffer,
+          closeDeadline: options?.closeDeadline ?? defaultCloseDeadline
+        })
+      )
+      : undefined
+    if (messages === undefined) {
+      return Effect.fail(
+        new OptionError({
+          option: "stream",
+          value: stream,
+          expected: "a stream that WebsocketStream.make made and that no other Websocket has taken over"
+        })
+      )
+    }
+    messages.begin()
+    return Effect.as(Effect.addFinalizer((exit) => messages.release(closeCodeOf(exit))), messages)
+  })
+
+// RFC 6455 7.4.1. What went wrong is nothing that a peer is told.
+const closeCodeOf = (exit: Exit.Exit<unknown, unknown>): number => {
+  if (Exit.isSuccess(exit)) return CloseCode.Normal
+  return Cause.hasInterruptsOnly(exit.cause) ? CloseCode.GoingAway : CloseCode.InternalError
+}
+
+const checkOptions = (options: Options | undefined): OptionError | undefined => {
+  const { compression, receiveBuffer = defaultReceiveBuffer } = options ?? {}
+  const whole = (option: string, value: number, from: number, to: number): OptionError | undefined =>
+    Number.isSafeInteger(value) && value >= from && value <= to
+      ? undefined
+      : new OptionError({ option, value, expected: `a whole number from ${from} to ${to}` })
+  return whole("receiveBuffer", receiveBuffer, 1, Number.MAX_SAFE_INTEGER) ??
+    whole("compression.threshold", compression?.threshold ?? 0, 0, Number.MAX_SAFE_INTEGER) ??
+    whole("compression.level", compression?.level ?? 6, 0, 9) ??
+    whole("compression.memLevel", compression?.memLevel ?? 8, 1, 9)
+}

@@ -1,0 +1,164 @@
+/**
+ * Compression of messages (RFC 7692 section 7.2) by Node's zlib.
+ *
+ * A context that is taken over from message to message is kept as what it is, the last bytes of the plain text, and handed to
+ * zlib as a preset dictionary: a few KiB between messages instead of zlib's 256, and no stream that could fail late.
+ */
+import type { OptionError } from "@websocket-stream/core/OptionError"
+import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
+import { ProtocolError } from "@websocket-stream/core/ProtocolError"
+import type { Role } from "@websocket-stream/core/Role"
+import * as Result from "effect/Result"
+import * as Zlib from "node:zlib"
+
+/** How hard to compress, and what. */
+export interface CompressionOptions {
+  /** Messages of fewer bytes are sent as they are: compressing them costs more than it saves. */
+  readonly threshold: number
+  /** 0 to 9, as zlib has it. */
+  readonly level: number
+  /** 1 to 9: what zlib may use while it compresses. */
+  readonly memLevel: number
+}
+
+/** What one message became, and how the window changes by it once it is on its way. */
+export interface Compressed {
+  readonly payload: Uint8Array
+  readonly commit: () => void
+}
+
+export type Inflated = { readonly payload: Uint8Array } | { readonly error: ProtocolError }
+
+/** What to negotiate, by what a user said: nothing, the defaults, or parameters. */
+export const deflateOptions = (
+  option: boolean | PermessageDeflate.Options | undefined
+): Result.Result<PermessageDeflate.Parameters | undefined, OptionError> =>
+  option === undefined || option === false
+    ? Result.succeed(undefined)
+    : PermessageDeflate.make(option === true ? undefined : option)
+
+export class Deflater {
+  readonly threshold: number
+  readonly takesOver: boolean
+  private readonly window: Window
+  private readonly options: Zlib.ZlibOptions
+
+  constructor(role: Role, parameters: PermessageDeflate.Parameters, options: CompressionOptions) {
+    const { bits, takesOver } = outgoing(role, parameters)
+    this.threshold = options.threshold
+    this.takesOver = takesOver
+    this.window = new Window(bits, takesOver)
+    this.options = {
+      level: options.level,
+      memLevel: options.memLevel,
+      finishFlush: Zlib.constants.Z_SYNC_FLUSH,
+      // zlib has no window of 8 bits for raw deflate and takes 9 instead. Without matches no window is needed at all.
+      windowBits: Math.max(bits, 9),
+      strategy: bits === 8 ? Zlib.constants.Z_HUFFMAN_ONLY : Zlib.constants.Z_DEFAULT_STRATEGY
+    }
+  }
+
+  /** Compresses, at once if it is quick and otherwise off the event loop; answers by the callback, once. */
+  compress(payload: Uint8Array, callback: (compressed: Compressed) => void): void {
+    const finish = (deflated: Uint8Array) =>
+      callback({ payload: withoutTail(deflated), commit: () => this.window.slide(payload) })
+    const options = { ...this.options, ...this.window.dictionary }
+    if (payload.length <= synchronousBytes) return finish(Zlib.deflateRawSync(payload, options))
+    Zlib.deflateRaw(payload, options, (error, deflated) => {
+      if (error !== null) throw error
+      finish(deflated)
+    })
+  }
+}
+
+export class Inflater {
+  private readonly window: Window
+  private readonly limit: number
+
+  /** @param limit bytes of the largest message, inflated */
+  constructor(role: Role, parameters: PermessageDeflate.Parameters, limit: number) {
+    const { bits, takesOver } = outgoing(role === "server" ? "client" : "server", parameters)
+    this.window = new Window(bits, takesOver)
+    this.limit = limit
+  }
+
+  /** Inflates, at once if it is quick and otherwise off the event loop; answers by the callback, once. */
+  inflate(payload: Uint8Array, callback: (inflated: Inflated) => void): void {
+    const whole = withTail(payload)
+    const quick = Math.min(this.limit, synchronousBytes * 4)
+    if (payload.length <= synchronousBytes) {
+      try {
+        return callback(this.finish(Zlib.inflateRawSync(whole, this.options(quick))))
+      } catch (error) {
+        if (!isTooLarge(error) || quick === this.limit) return callback({ error: this.reason(error) })
+      }
+    }
+    Zlib.inflateRaw(
+      whole,
+      this.options(this.limit),
+      (error, inflated) => callback(error === null ? this.finish(inflated) : { error: this.reason(error) })
+    )
+  }
+
+  private options(maxOutputLength: number): Zlib.ZlibOptions {
+    // One byte more than the limit tells a message that is too large; zlib takes no 0.
+    return { finishFlush: Zlib.constants.Z_SYNC_FLUSH, maxOutputLength: maxOutputLength + 1, ...this.window.dictionary }
+  }
+
+  private finish(payload: Uint8Array): Inflated {
+    if (payload.length > this.limit) return { error: this.tooLarge() }
+    this.window.slide(payload)
+    return { payload }
+  }
+
+  private reason(error: unknown): ProtocolError {
+    return isTooLarge(error) ? this.tooLarge() : new ProtocolError({ reason: { _tag: "InvalidCompressedData" } })
+  }
+
+  private tooLarge(): ProtocolError {
+    return new ProtocolError({ reason: { _tag: "InflatedTooLarge", limit: this.limit } })
+  }
+}
+
+/** The last bytes of what was said, as far as a side may refer back to it. */
+class Window {
+  private readonly size: number
+  private bytes: Uint8Array = Buffer.alloc(0)
+
+  constructor(bits: PermessageDeflate.WindowBits, takesOver: boolean) {
+    this.size = takesOver ? 1 << bits : 0
+  }
+
+  get dictionary(): { readonly dictionary: Uint8Array } | undefined {
+    return this.bytes.length === 0 ? undefined : { dictionary: this.bytes }
+  }
+
+  slide(said: Uint8Array): void {
+    if (this.size === 0) return
+    const before = this.bytes.subarray(Math.max(0, this.bytes.length + said.length - this.size))
+    // A copy, because what was said belongs to others.
+    this.bytes = Buffer.concat(said.length < this.size ? [before, said] : [said.subarray(said.length - this.size)])
+  }
+}
+
+// RFC 7692 7.1: a server's messages keep to the server's parameters, a client's to the client's.
+const outgoing = (
+  role: Role,
+  parameters: PermessageDeflate.Parameters
+): { readonly bits: PermessageDeflate.WindowBits; readonly takesOver: boolean } =>
+  role === "server"
+    ? { bits: parameters.serverMaxWindowBits, takesOver: !parameters.serverNoContextTakeover }
+    : { bits: parameters.clientMaxWindowBits, takesOver: !parameters.clientNoContextTakeover }
+
+/** Bytes. What zlib does with so many in well under a millisecond is not worth the way to another thread. */
+const synchronousBytes = 16 * 1024
+
+// RFC 7692 7.2.1 and 7.2.2: the four octets that end a flush are not sent.
+const tail = Uint8Array.of(0x00, 0x00, 0xff, 0xff)
+
+const withTail = (payload: Uint8Array): Uint8Array => Buffer.concat([payload, tail])
+
+const withoutTail = (deflated: Uint8Array): Uint8Array => deflated.subarray(0, -tail.length)
+
+const isTooLarge = (error: unknown): boolean =>
+  error instanceof RangeError && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE"

@@ -1,0 +1,298 @@
+/**
+ * The receiving half of a `Websocket`. Chunks are parsed as they come, so that pings are answered whether anybody receives or
+ * not, until as much as `receiveBuffer` waits to be received; then the socket is not read any more, and the peer has to wait.
+ */
+import type { Connection, Event, Step } from "@websocket-stream/core/Connection"
+import type { FrameDecoder, FramePart } from "@websocket-stream/core/FrameDecoder"
+import * as Message from "@websocket-stream/core/Message"
+import * as Opcode from "@websocket-stream/core/Opcode"
+import { ProtocolError } from "@websocket-stream/core/ProtocolError"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import { isUtf8 } from "node:buffer"
+import { type Io, Protocol, ReadError } from "../WebsocketError.ts"
+import { abnormal, closedAs } from "./closed.ts"
+import type { Inflated, Inflater } from "./deflate.ts"
+import type { Port } from "./duplex.ts"
+import { type Piece, PieceReader } from "./pieceReader.ts"
+import { Supply } from "./supply.ts"
+
+/** What the receiving half asks of the rest. */
+export interface Replier {
+  /** Sends what a step asks for: a reply, the end of our side of TCP. */
+  readonly reply: (step: Step) => void
+  readonly receivePong: (payload: Uint8Array) => void
+  /** The peer has sent its last: a Close frame, or the end of its bytes. */
+  readonly finish: () => void
+}
+
+export interface MessageReaderOptions {
+  readonly port: Port
+  readonly decoder: FrameDecoder
+  readonly connection: Connection
+  readonly inflater: Inflater | undefined
+  /** Bytes of messages that may wait to be received. */
+  readonly receiveBuffer: number
+  readonly replier: Replier
+}
+
+export class MessageReader extends Supply<Message.Message> {
+  private readonly port: Port
+  private readonly decoder: FrameDecoder
+  private readonly connection: Connection
+  private readonly inflater: Inflater | undefined
+  private readonly receiveBuffer: number
+  private readonly replier: Replier
+
+  // The message that is received in pieces, until its last one has come.
+  private pieces: PieceReader | undefined = undefined
+  private dropsPieces = false
+  private queue: Array<Message.Message> = []
+  private taken = 0
+  private queuedBytes = 0
+  private isInflating = false
+  private isParsing = false
+  private drops = false
+  // A Close frame or an error behind messages that nobody has answered yet.
+  private verdict: FramePart | ProtocolError | undefined = undefined
+  private isTaking = false
+  private ended: "Peer" | "Us" | Io | undefined = undefined
+
+  constructor(options: MessageReaderOptions) {
+    super()
+    this.port = options.port
+    this.decoder = options.decoder
+    this.connection = options.connection
+    this.inflater = options.inflater
+    this.receiveBuffer = options.receiveBuffer
+    this.replier = options.replier
+  }
+
+  get hasItem(): boolean {
+    return this.taken < this.queue.length
+  }
+
+  /** Begins with a frame that was parsed already, and with the bytes behind it. */
+  begin(ahead: FramePart | undefined, ended: "Peer" | "Us" | Io | undefined): void {
+    if (ahead !== undefined) this.receivePart(ahead)
+    this.parse()
+    if (ended !== undefined) this.end(ended)
+    else this.pullPort()
+  }
+
+  push(chunk: Uint8Array): boolean {
+    // RFC 6455 1.4: what comes after the end is read and discarded, or closing would reset the connection.
+    if (this.isOver) return true
+    this.decoder.push(chunk)
+    this.parse()
+    return this.isOver || this.wantsMore
+  }
+
+  end(reason: "Peer" | "Us" | Io): void {
+    this.ended ??= reason
+    this.parse()
+  }
+
+  abandon(): void {
+    this.queue = []
+    this.taken = 0
+    this.failWith(abnormal("Us"))
+    this.connection.receiveEof()
+    this.wake()
+  }
+
+  /** Receives the next message in pieces, unless one is there already or there will be none. */
+  beginPieces(): PieceReader {
+    this.dropsPieces = false
+    return this.pieces = new PieceReader(() => this.pull())
+  }
+
+  /** Ends the receiving in pieces: what is still to come of the message is dropped. */
+  endPieces(pieces: PieceReader): void {
+    if (this.pieces !== pieces) return
+    // Nothing has come yet: the message is whole for the next who receives.
+    if (pieces.opcode === undefined) this.pieces = undefined
+    else this.dropsPieces = true
+    this.pull()
+  }
+
+  /** We have closed: what nobody waits for is dropped from now on, so that the peer's Close frame is reached. */
+  dropUnawaited(): void {
+    this.drops = true
+    this.settle()
+    this.parse()
+    this.pullPort()
+  }
+
+  protected get blocks(): boolean {
+    return true
+  }
+
+  protected shift(): Message.Message {
+    const message = this.queue[this.taken++]!
+    this.queuedBytes -= costOf(message)
+    if (this.taken === this.queue.length) {
+      this.queue = []
+      this.taken = 0
+      this.isTaking = true
+      this.pull()
+      this.isTaking = false
+      // Whoever took the last message has this turn to answer it.
+      if (this.verdict !== undefined) setImmediate(() => this.settle())
+    }
+    return message
+  }
+
+  protected pull(): void {
+    if (this.isAwaited) this.settle()
+    this.parse()
+    this.pullPort()
+  }
+
+  // Behind the end, too, where bytes are discarded: the end of TCP is still to be seen.
+  private pullPort(): void {
+    if (this.isOver || this.wantsMore) this.port.pull()
+  }
+
+  /** What the connection ended of, once it has. */
+  get failed(): Exit.Exit<never, ReadError> {
+    return this.failure!
+  }
+
+  private get isOver(): boolean {
+    return this.failure !== undefined
+  }
+
+  // What is kept of an unfinished message counts, too, unless somebody waits for just that message.
+  private get wantsMore(): boolean {
+    if (this.isInflating || this.isOver || this.verdict !== undefined) return false
+    if (this.drops || this.dropsPieces) return true
+    if (this.pieces !== undefined) return this.pieces.queuedBytes < this.receiveBuffer
+    return this.queuedBytes < this.receiveBuffer &&
+      (this.connection.heldBytes < this.receiveBuffer || this.isAwaited)
+  }
+
+  private parse(): void {
+    // Whoever is woken may ask for more before this has ended.
+    if (this.isParsing) return
+    this.isParsing = true
+    while (this.wantsMore) {
+      const next = this.decoder.nextPart()
+      if (Result.isFailure(next)) this.endBy(next.failure)
+      else if (next.success !== undefined) this.receivePart(next.success)
+      else break
+    }
+    this.isParsing = false
+    if (this.ended !== undefined && this.wantsMore) this.receiveEnd(this.ended)
+    this.wake()
+  }
+
+  private receivePart(part: FramePart): void {
+    if (part.opcode === Opcode.Close) this.endBy(part)
+    else this.handlePart(part)
+  }
+
+  // RFC 6455 5.5.1: "An endpoint MAY delay sending a Close frame until its current message is sent". Sent at once, it would
+  // come before the answers to the messages that the peer sent ahead of its own, or ahead of its error.
+  private endBy(verdict: FramePart | ProtocolError): void {
+    this.verdict = verdict
+    this.settle()
+  }
+
+  private settle(): void {
+    const { verdict } = this
+    if (verdict === undefined || (!this.drops && (this.hasItem || this.isTaking))) return
+    this.verdict = undefined
+    if (this.isOver) return
+    if (verdict instanceof ProtocolError) this.failConnection(verdict)
+    else this.handlePart(verdict)
+    this.pullPort()
+    this.wake()
+  }
+
+  private handlePart(part: FramePart): void {
+    const step = this.connection.receive(part, this.pieces !== undefined)
+    if (Result.isFailure(step)) return this.endBy(step.failure)
+    const { event, reply } = step.success
+    if (reply !== undefined || step.success.shutdown) this.replier.reply(step.success)
+    if (event !== undefined) this.receiveEvent(event)
+  }
+
+  private receiveEvent(event: Event): void {
+    switch (event._tag) {
+      case "Compressed":
+        return this.inflate(event.opcode, event.payload)
+      case "Pong":
+        return this.replier.receivePong(event.payload)
+      case "Ping":
+        return undefined
+      case "Piece":
+        return this.receivePiece(event)
+      case "Close":
+        this.failWith(closedAs(this.connection.closing))
+        return this.replier.finish()
+      default:
+        return this.enqueue(event)
+    }
+  }
+
+  private receivePiece(piece: Piece): void {
+    const { pieces } = this
+    if (piece.last) this.pieces = undefined
+    if (!this.dropsPieces && !this.drops) pieces!.add(piece)
+    if (piece.last) this.dropsPieces = false
+  }
+
+  private enqueue(message: Message.Message): void {
+    // A compressed message comes whole, to those as well who asked for pieces.
+    if (this.pieces !== undefined) {
+      return this.receivePiece({ opcode: message.opcode, payload: message.payload, last: true })
+    }
+    if (this.drops && !this.isAwaited) return
+    this.queue.push(message)
+    this.queuedBytes += costOf(message)
+  }
+
+  private inflate(opcode: Message.Message["opcode"], payload: Uint8Array): void {
+    this.isInflating = true
+    let isLate = false
+    this.inflater!.inflate(payload, (inflated) => {
+      this.isInflating = false
+      // The scope may have been closed meanwhile.
+      if (this.isOver) return
+      this.receiveInflated(opcode, inflated)
+      if (isLate) this.pull()
+    })
+    isLate = true
+  }
+
+  private receiveInflated(opcode: Message.Message["opcode"], inflated: Inflated): void {
+    if ("error" in inflated) return this.endBy(inflated.error)
+    const { payload } = inflated
+    // RFC 6455 8.1, for the text that the compression hid.
+    if (opcode === Opcode.Text && !isUtf8(payload)) {
+      return this.endBy(new ProtocolError({ reason: { _tag: "InvalidUtf8" } }))
+    }
+    this.enqueue(Message.fromPayload(opcode, payload))
+  }
+
+  private failConnection(error: ProtocolError): void {
+    this.failWith(new Protocol({ error }))
+    this.replier.reply(this.connection.fail(error))
+    this.replier.finish()
+  }
+
+  private receiveEnd(ended: "Peer" | "Us" | Io): void {
+    this.connection.receiveEof()
+    this.failWith(typeof ended === "object" ? ended : abnormal(ended, this.decoder.bufferedBytes > 0))
+    this.replier.finish()
+  }
+
+  private failWith(reason: ReadError["reason"]): void {
+    const failure = this.failure ??= Exit.fail(new ReadError({ reason }))
+    this.pieces?.fail(failure)
+  }
+}
+
+// What a message weighs beside its payload: an object, and a view of a buffer.
+const costOf = (message: Message.Message): number => message.payload.length + 128

@@ -1,0 +1,251 @@
+/** A `Websocket`: the two halves over one pure connection, pings, and the closing handshake with its deadlines. */
+import * as Budget from "@websocket-stream/core/Budget"
+import * as Close from "@websocket-stream/core/Close"
+import * as CloseCode from "@websocket-stream/core/CloseCode"
+import * as Connection from "@websocket-stream/core/Connection"
+import type { EncodeError } from "@websocket-stream/core/EncodeError"
+import type { FramePart } from "@websocket-stream/core/FrameDecoder"
+import type * as Message from "@websocket-stream/core/Message"
+import * as Opcode from "@websocket-stream/core/Opcode"
+import type { Parameters } from "@websocket-stream/core/PermessageDeflate"
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import { Encode, type Io, type ReadError, WriteError } from "../WebsocketError.ts"
+import { type CompressionOptions, Deflater, Inflater } from "./deflate.ts"
+import type { Estate, Incoming } from "./frameStream.ts"
+import { MessageReader, type Replier } from "./messageReader.ts"
+import { MessageWriter, type Sendable, type SendOptions } from "./messageWriter.ts"
+import { Pings } from "./pings.ts"
+import { Waiters } from "./waiters.ts"
+
+export interface MessageStreamOptions {
+  readonly subprotocol: string | undefined
+  readonly deflate: Parameters | undefined
+  readonly compression: CompressionOptions
+  readonly receiveBuffer: number
+  readonly closeDeadline: Duration.Input
+}
+
+export interface ReceivedStream {
+  readonly type: "text" | "binary"
+  readonly pieces: Stream.Stream<Uint8Array, ReadError>
+}
+
+export class MessageStream implements Incoming, Replier {
+  readonly subprotocol: string | undefined
+  readonly receive: Effect.Effect<Message.Message, ReadError>
+  readonly receiveAll: Effect.Effect<NonEmptyReadonlyArray<Message.Message>, ReadError>
+  readonly messages: Stream.Stream<Message.Message, ReadError>
+
+  private readonly estate: Estate
+  private readonly closeDeadline: Duration.Input
+  private readonly connection: Connection.Connection
+  private readonly reader: MessageReader
+  private readonly writer: MessageWriter
+  private readonly pings = new Pings()
+  private readonly receivingPieces = Semaphore.makeUnsafe(1)
+  private isFinished = false
+  private hasEnded = false
+  // Those who wait for the peer's Close frame, or for the end of its bytes.
+  private readonly finishing = new Waiters<() => void>()
+  private readonly ending = new Waiters<() => void>()
+
+  constructor(estate: Estate, options: MessageStreamOptions) {
+    const { decoder, limits, port, role, writer } = estate
+    const { compression, deflate } = options
+    this.estate = estate
+    this.subprotocol = options.subprotocol
+    this.closeDeadline = options.closeDeadline
+    this.connection = Connection.make({
+      role,
+      maxMessageSize: limits.maxMessageSize,
+      maxFragments: limits.maxFragments,
+      maxHeldBytes: limits.maxHeldBytes,
+      budget
+    })
+    const deflater = deflate === undefined ? undefined : new Deflater(role, deflate, compression)
+    const inflater = deflate === undefined ? undefined : new Inflater(role, deflate, limits.maxInflatedSize)
+    this.writer = new MessageWriter(port, writer, this.connection, deflater)
+    this.reader = new MessageReader({
+      port,
+      decoder,
+      connection: this.connection,
+      inflater,
+      receiveBuffer: options.receiveBuffer,
+      replier: this
+    })
+    this.receive = this.reader.one
+    this.receiveAll = this.reader.all
+    this.messages = Stream.fromPull(Effect.succeed(Effect.catchTag(this.reader.all, "ReadError", endIfClean)))
+  }
+
+  readonly receiveStream: Effect.Effect<ReceivedStream, ReadError, Scope.Scope> = Effect.suspend(() =>
+    Effect.andThen(
+      Effect.acquireRelease(this.receivingPieces.take(1), () => this.receivingPieces.release(1)),
+      this.receivePieces
+    )
+  )
+
+  readonly send = (message: Sendable, options?: SendOptions): Effect.Effect<void, WriteError> =>
+    this.writer.sendAll([message], options?.compress ?? true)
+
+  readonly sendAll = (
+    messages: NonEmptyReadonlyArray<Sendable>,
+    options?: SendOptions
+  ): Effect.Effect<void, WriteError> => this.writer.sendAll(messages, options?.compress ?? true)
+
+  readonly sendStream = <E, R>(
+    type: "text" | "binary",
+    pieces: Stream.Stream<string | Uint8Array, E, R>
+  ): Effect.Effect<void, E | WriteError, R> =>
+    this.writer.sendStream(
+      type === "text" ? Opcode.Text : Opcode.Binary,
+      pieces,
+      Effect.sync(() => this.beginClosing(Close.make(CloseCode.InternalError)))
+    )
+
+  readonly ping = (payload?: Uint8Array): Effect.Effect<Duration.Duration, ReadError | WriteError> =>
+    Effect.gen({ self: this }, function*() {
+      const mark = payload ?? this.pings.nextPayload()
+      const start = yield* Clock.currentTimeNanos
+      yield* this.writer.ping(mark)
+      yield* Effect.callback<void, ReadError>((resume) => {
+        // Fails with what the connection ended of.
+        if (this.isFinished) return resume(this.reader.failed)
+        return Effect.sync(this.pings.add(mark, (isAnswered) => resume(isAnswered ? Effect.void : this.reader.failed)))
+      })
+      return Duration.nanos((yield* Clock.currentTimeNanos) - start)
+    })
+
+  readonly close = (code: number = CloseCode.Normal, reason = ""): Effect.Effect<Close.Close, WriteError> =>
+    Effect.suspend(() => {
+      const error = this.beginClosing(Close.make(code, reason))
+      if (error !== undefined) return Effect.fail(new WriteError({ reason: new Encode({ error }) }))
+      return Effect.map(
+        this.inTime(until(this.finishing, () => this.isFinished)),
+        () => this.connection.receiveEof()
+      )
+    })
+
+  /** Begins with what the stream has read already. */
+  begin(): void {
+    const { ahead, ended } = this.estate
+    const part: FramePart | undefined = ahead === undefined
+      ? undefined
+      : { ...ahead, first: true, last: true, frameLength: ahead.payload.length }
+    this.reader.begin(part, ended)
+  }
+
+  /** Closes with a code, unless that was done, and waits for the peer; a client waits for the end of TCP, too. */
+  release(code: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.beginClosing(Close.make(code))
+      // RFC 6455 7.1.1: the server closes TCP first, so that it is the one to hold the address for a while.
+      return this.inTime(
+        this.estate.role === "server"
+          ? until(this.finishing, () => this.isFinished)
+          : until(this.ending, () => this.hasEnded)
+      )
+    })
+  }
+
+  push(chunk: Uint8Array): boolean {
+    return this.reader.push(chunk)
+  }
+
+  end(reason: "Peer" | "Us" | Io): void {
+    this.reader.end(reason)
+    this.hasEnded = true
+    while (!this.ending.isEmpty) this.ending.take()!()
+  }
+
+  drain(): void {
+    this.writer.drain()
+  }
+
+  abandon(): void {
+    this.reader.abandon()
+    this.finish()
+  }
+
+  reply({ reply, shutdown }: Connection.Step): void {
+    if (reply?.opcode === Opcode.Close) this.writer.close(reply)
+    else if (reply !== undefined) this.writer.pong(reply)
+    if (shutdown) this.estate.port.shutdown()
+  }
+
+  receivePong(payload: Uint8Array): void {
+    this.pings.receivePong(payload)
+  }
+
+  finish(): void {
+    this.isFinished = true
+    this.pings.end()
+    while (!this.finishing.isEmpty) this.finishing.take()!()
+  }
+
+  // What is there already is taken as it is; otherwise the next message goes by pieces from its next part on.
+  private readonly receivePieces: Effect.Effect<ReceivedStream, ReadError, Scope.Scope> = Effect.suspend(() => {
+    if (this.reader.isReady) {
+      return Effect.map(this.reader.one, (message) => received(message.opcode, Stream.make(message.payload)))
+    }
+    return Effect.gen({ self: this }, function*() {
+      const pieces = yield* Effect.acquireRelease(
+        Effect.sync(() => this.reader.beginPieces()),
+        (pieces) => Effect.sync(() => this.reader.endPieces(pieces))
+      )
+      yield* pieces.ready
+      const stream = Stream.fromPull(Effect.succeed(pieces.all)).pipe(
+        Stream.takeUntil((piece) => piece.last),
+        Stream.map((piece) => piece.payload),
+        Stream.filter((payload) => payload.length > 0)
+      )
+      return received(pieces.opcode!, stream)
+    })
+  })
+
+  /** Sends a Close frame, unless one was sent; answers why it cannot be. */
+  private beginClosing(close: Close.Close): EncodeError | undefined {
+    const step = this.connection.close(close)
+    if (Result.isFailure(step)) return step.failure.reason._tag === "AfterClose" ? undefined : step.failure
+    this.reply(step.success)
+    this.reader.dropUnawaited()
+    return undefined
+  }
+
+  // A peer that takes longer is not waited for: the connection is cut.
+  private inTime(effect: Effect.Effect<void>): Effect.Effect<void> {
+    return effect.pipe(
+      Effect.interruptible,
+      Effect.timeoutOption(this.closeDeadline),
+      Effect.map(Option.match({ onNone: () => this.estate.port.destroy(), onSome: () => {} }))
+    )
+  }
+}
+
+const received = (opcode: Message.Message["opcode"], pieces: Stream.Stream<Uint8Array, ReadError>): ReceivedStream => ({
+  type: opcode === Opcode.Text ? "text" : "binary",
+  pieces
+})
+
+const until = (waiters: Waiters<() => void>, isDone: () => boolean): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    if (isDone()) return resume(Effect.void)
+    const done = () => resume(Effect.void)
+    waiters.add(done)
+    return Effect.sync(() => waiters.remove(done))
+  })
+
+const endIfClean = (error: ReadError): Effect.Effect<never, ReadError | Cause.Done> =>
+  error.reason._tag === "Closed" && error.reason.clean ? Cause.done() : Effect.fail(error)
+
+// What unfinished messages hold, of all connections of the process together.
+const budget = Budget.make()

@@ -1,0 +1,177 @@
+/**
+ * The sending half of a `Websocket`: messages become frames and are queued whole. A message that is sent in pieces holds a
+ * lock that other messages wait for; as long as there is none, nobody pays for it.
+ */
+import type { Connection } from "@websocket-stream/core/Connection"
+import type { EncodeError } from "@websocket-stream/core/EncodeError"
+import * as Frame from "@websocket-stream/core/Frame"
+import type * as Message from "@websocket-stream/core/Message"
+import * as Opcode from "@websocket-stream/core/Opcode"
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import { Encode, WriteError } from "../WebsocketError.ts"
+import { closedAs } from "./closed.ts"
+import type { Compressed, Deflater } from "./deflate.ts"
+import type { Port } from "./duplex.ts"
+import type { FrameWriter } from "./frameWriter.ts"
+
+export type Sendable = string | Uint8Array | Message.Message
+
+export interface SendOptions {
+  readonly compress?: boolean | undefined
+}
+
+export class MessageWriter {
+  private readonly port: Port
+  private readonly writer: FrameWriter
+  private readonly connection: Connection
+  private readonly deflater: Deflater | undefined
+  private pendingPong: Frame.Frame | undefined = undefined
+  private lock: Semaphore.Semaphore | undefined = undefined
+  private lockUsers = 0
+
+  constructor(port: Port, writer: FrameWriter, connection: Connection, deflater: Deflater | undefined) {
+    this.port = port
+    this.writer = writer
+    this.connection = connection
+    this.deflater = deflater
+  }
+
+  /** Queues messages, in one step unless something is to be compressed. */
+  sendAll(messages: NonEmptyReadonlyArray<Sendable>, compress: boolean): Effect.Effect<void, WriteError> {
+    return Effect.suspend(() => {
+      const frames = messages.map(frameOf)
+      const deflater = compress ? this.deflater : undefined
+      if (this.lock === undefined && (deflater === undefined || frames.every((frame) => isSmall(frame, deflater)))) {
+        return this.queue(frames)
+      }
+      return Effect.forEach(frames, (frame) => this.sendOne(frame, deflater), { discard: true })
+    })
+  }
+
+  /** Sends a message in fragments as they come; runs `breakOff` if they end in the middle of it. */
+  sendStream<E, R>(
+    opcode: Message.Message["opcode"],
+    pieces: Stream.Stream<string | Uint8Array, E, R>,
+    breakOff: Effect.Effect<void>
+  ): Effect.Effect<void, E | WriteError, R> {
+    return this.locked(Effect.suspend(() => {
+      let next: Frame.Frame["opcode"] = opcode
+      const fragment = (payload: Uint8Array, fin: boolean) => {
+        const frame = Frame.make(next, payload, { fin })
+        next = Opcode.Continuation
+        return this.queue([frame])
+      }
+      return Stream.runForEach(pieces, (piece) => fragment(bytesOf(piece), false)).pipe(
+        Effect.andThen(Effect.suspend(() => fragment(new Uint8Array(0), true))),
+        // The peer has half a message, and nothing can make it whole.
+        Effect.onError(() => (next === Opcode.Continuation ? breakOff : Effect.void))
+      )
+    }))
+  }
+
+  /** Sends a ping, when there is room. */
+  ping(payload: Uint8Array): Effect.Effect<void, WriteError> {
+    return this.whenRoom(() => Result.map(this.connection.ping(payload), (frame) => [frame]))
+  }
+
+  /** Sends a pong; one that still waits for room when the next comes is not sent any more (RFC 6455 5.5.3). */
+  pong(frame: Frame.Frame): void {
+    this.pendingPong = frame
+    this.drain()
+  }
+
+  /** Sends a Close frame, whether there is room or not: it is the last. */
+  close(frame: Frame.Frame): void {
+    this.pendingPong = undefined
+    if (this.writer.closed === undefined) this.writer.queue([frame])
+  }
+
+  /** There is room: for the pong first. */
+  drain(): void {
+    const frame = this.pendingPong
+    if (frame === undefined || this.port.isFull || this.writer.closed !== undefined) return
+    this.pendingPong = undefined
+    this.writer.queue([frame])
+  }
+
+  private sendOne(frame: Frame.Frame, deflater: Deflater | undefined): Effect.Effect<void, WriteError> {
+    const send = deflater === undefined || isSmall(frame, deflater)
+      ? this.queue([frame])
+      : Effect.flatMap(compress(deflater, frame.payload), (compressed) => this.queueCompressed(frame, compressed))
+    // What is compressed with a window is to be sent in the order in which it was compressed.
+    return this.lock !== undefined || deflater?.takesOver === true ? this.locked(send) : send
+  }
+
+  private queue(frames: ReadonlyArray<Frame.Frame>): Effect.Effect<void, WriteError> {
+    return this.whenRoom(() => {
+      for (const frame of frames) {
+        const checked = this.connection.sendFragment(frame)
+        if (Result.isFailure(checked)) return Result.fail(checked.failure)
+      }
+      return Result.succeed(frames)
+    })
+  }
+
+  private queueCompressed(frame: Frame.Frame, { commit, payload }: Compressed): Effect.Effect<void, WriteError> {
+    return this.whenRoom(() =>
+      Result.map(this.connection.sendFragment(Frame.make(frame.opcode, payload, { rsv1: true })), (frame) => {
+        // Not before: a window must hold what the peer was sent, and nothing else.
+        commit()
+        return [frame]
+      })
+    )
+  }
+
+  private whenRoom(
+    frames: () => Result.Result<ReadonlyArray<Frame.Frame>, EncodeError>
+  ): Effect.Effect<void, WriteError> {
+    return this.writer.whenRoom<void>(() => {
+      const closed = this.closed
+      if (closed !== undefined) return closed
+      const checked = frames()
+      if (Result.isFailure(checked)) {
+        return Exit.fail(new WriteError({ reason: new Encode({ error: checked.failure }) }))
+      }
+      this.writer.queue(checked.success)
+      return Exit.void
+    }, always)
+  }
+
+  private get closed(): Exit.Exit<never, WriteError> | undefined {
+    const { closing } = this.connection
+    return closing.sent === undefined ? this.writer.closed : Exit.fail(new WriteError({ reason: closedAs(closing) }))
+  }
+
+  private locked<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.suspend(() => {
+      const lock = this.lock ??= Semaphore.makeUnsafe(1)
+      this.lockUsers++
+      return Effect.ensuring(
+        lock.withPermit(effect),
+        Effect.sync(() => {
+          if (--this.lockUsers === 0) this.lock = undefined
+        })
+      )
+    })
+  }
+}
+
+const frameOf = (message: Sendable): Frame.Frame => {
+  if (typeof message === "string") return Frame.make(Opcode.Text, Buffer.from(message))
+  if (message instanceof Uint8Array) return Frame.make(Opcode.Binary, message)
+  return Frame.make(message.opcode, message.payload)
+}
+
+const bytesOf = (piece: string | Uint8Array): Uint8Array => (typeof piece === "string" ? Buffer.from(piece) : piece)
+
+const isSmall = (frame: Frame.Frame, deflater: Deflater): boolean => frame.payload.length < deflater.threshold
+
+const compress = (deflater: Deflater, payload: Uint8Array): Effect.Effect<Compressed> =>
+  Effect.callback((resume) => deflater.compress(payload, (compressed) => resume(Effect.succeed(compressed))))
+
+const always = () => true
