@@ -6,14 +6,23 @@ export default defineConfig({
     isolate: false,
     sequence: { concurrent: true },
     projects: [
-      { extends: true, root: "packages/core", test: { name: "core", include: ["test/**/*.test.ts"] } },
-      { extends: true, root: "packages/node", test: { name: "node", include: ["test/**/*.test.ts"] } },
+      {
+        extends: true,
+        root: "packages/core",
+        test: { name: "core", include: ["test/**/*.test.ts"], testTimeout: 30_000 }
+      },
+      {
+        extends: true,
+        root: "packages/node",
+        test: { name: "node", include: ["test/**/*.test.ts"], testTimeout: 30_000 }
+      },
       { extends: true, root: "test", test: { name: "e2e", include: ["**/*.test.ts"], testTimeout: 30_000 } },
       { extends: true, root: "bench", test: { name: "bench", include: [], benchmark: { include: ["**/*.bench.ts"] } } }
     ],
     coverage: {
       provider: "v8",
-      include: ["packages/*/src/**/*.ts"],
+      // Taken from the root of each project.
+      include: ["**/src/**/*.ts"],
       exclude: ["**/index.ts", "**/bin.ts"],
       reporter: ["text", "lcov"]
     }
