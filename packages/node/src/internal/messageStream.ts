@@ -144,16 +144,14 @@ export class MessageStream implements Incoming, Replier {
     this.reader.begin(part, ended)
   }
 
-  /** Closes with a code, unless that was done, and waits for the peer; a client waits for the end of TCP, too. */
+  /** Closes with a code, unless that was done, and waits for the peer to agree and to end its side of TCP. */
   release(code: number): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.beginClosing(Close.make(code))
-      // RFC 6455 7.1.1: the server closes TCP first, so that it is the one to hold the address for a while.
-      return this.inTime(
-        this.estate.role === "server"
-          ? until(this.finishing, () => this.isFinished)
-          : until(this.ending, () => this.hasEnded)
-      )
+      // RFC 6455 7.1.1: a client waits for the server to end TCP, and a server that has ended its side reads on until the
+      // client has done so, too. A socket that is closed while the peer still sends resets the connection, and the peer may
+      // never see our Close frame.
+      return this.inTime(until(this.ending, () => this.hasEnded))
     })
   }
 
@@ -164,6 +162,8 @@ export class MessageStream implements Incoming, Replier {
   end(reason: "Peer" | "Us" | Io): void {
     this.reader.end(reason)
     this.hasEnded = true
+    // Nothing comes any more, and nothing can be sent: our side has no use, either.
+    if (this.connection.closing.sent !== undefined) this.estate.port.shutdown()
     while (!this.ending.isEmpty) this.ending.take()!()
   }
 
