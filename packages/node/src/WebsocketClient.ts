@@ -208,7 +208,12 @@ const dial = (
 ): Effect.Effect<Answer, OpenError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => send(url, handshake, options)),
-    (request) => Effect.sync(() => request.destroy())
+    (request) =>
+      Effect.sync(() => {
+        request.destroy()
+        // An upgraded request counts as destroyed, and leaves its socket alone.
+        request.socket?.destroy()
+      })
   ).pipe(Effect.flatMap(answer))
 
 const send = (
