@@ -4,7 +4,7 @@
  *
  *     node examples/poll-loop.ts [--port 8080]
  */
-import { Frame, Opcode } from "@websocket-stream/core"
+import { Frame, Opcode, type ProtocolError } from "@websocket-stream/core"
 import { WebsocketStream, WebsocketUpgrade } from "@websocket-stream/node"
 import * as Arr from "effect/Array"
 import * as Command from "effect/cli/Command"
@@ -14,7 +14,7 @@ import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Scope from "effect/Scope"
 import { createServer } from "node:http"
-import { goingAway } from "./support/closing.ts"
+import { closePayload, goingAway } from "./support/closing.ts"
 import { port } from "./support/flags.ts"
 import { listen } from "./support/listen.ts"
 import { runMain } from "./support/runMain.ts"
@@ -81,6 +81,10 @@ const serve = Effect.fnUntraced(function*(options: { readonly port: number }) {
     return Effect.forkIn(Effect.uninterruptible(Scope.close(client.scope, Exit.void)), scope)
   }
 
+  // RFC 6455 7.1.7: who breaks the protocol is told how, if there is room for it.
+  const refuse = (client: Client, { closeCode }: ProtocolError.ProtocolError) =>
+    Effect.andThen(Effect.ignore(client.stream.write(Opcode.Close, closePayload(closeCode))), end(client))
+
   yield* Effect.forkScoped(WebsocketUpgrade.runUpgrades(server, admit))
   while (true) {
     const readable = yield* Effect.raceFirst(
@@ -91,6 +95,7 @@ const serve = Effect.fnUntraced(function*(options: { readonly port: number }) {
     for (const client of [...awoken.splice(0), ...readable.map((stream) => reading.get(stream)!)]) {
       yield* echo(client).pipe(
         Effect.catchReason("ReadError", "WouldBlock", () => Effect.void),
+        Effect.catchReason("ReadError", "Protocol", ({ error }) => refuse(client, error)),
         Effect.catchReason("WriteError", "WouldBlock", () => pause(client)),
         Effect.catch(() => end(client))
       )
