@@ -5,6 +5,7 @@ export default defineConfig({
     // Test files share a worker: Effect is loaded once, not once per file.
     isolate: false,
     sequence: { concurrent: true },
+    reporters: ["default", "./scripts/count-reporter.mjs"],
     projects: [
       {
         extends: true,
