@@ -23,7 +23,6 @@ const options = {
   shell: windows,
   env: {
     ...process.env,
-    WEBSOCKET_STREAM_BOOTSTRAPPED: "1",
     // A corepack shim must answer or fail, not ask.
     COREPACK_ENABLE_DOWNLOAD_PROMPT: "0",
     // The committed lockfile was checked when it was written; checking it again would fetch the full
@@ -58,21 +57,27 @@ const found = spawnSync("pnpm", ["--version"], { ...options, encoding: "utf8" })
 const pnpm = found.status === 0 ? found.stdout.trim() : "0"
 if (major(pnpm) !== major(pinnedPnpm) || !atLeast(pnpm, pinnedPnpm)) missing.push(`pnpm@${pinnedPnpm}`)
 
-let code = 1
-if (missing.length === 0) {
-  code = await run("pnpm", ["install", "--frozen-lockfile"])
-  // A program is started without pnpm between, which would keep a SIGTERM to itself.
-  if (code === 0) {
-    code = script.endsWith(".ts")
-      ? await run("node", [script, ...args])
-      : await run("pnpm", ["run", script, ...args])
-  }
-} else if (process.env.WEBSOCKET_STREAM_BOOTSTRAPPED === undefined) {
-  const packages = missing.flatMap((name) => ["--package", name])
-  const self = ["--", "node", "scripts/run.mjs", script, ...args]
-  code = await run("npx", ["--yes", "--prefer-offline", ...packages, ...self])
+// What npx puts in front of the path for a command, we put there for ours: a signal then has one process less to get lost in.
+const bring = (packages) => {
+  const named = packages.flatMap((name) => ["--package", name])
+  const print = ["--", "node", "-e", "console.log(process.env.PATH)"]
+  const npx = spawnSync("npx", ["--yes", "--prefer-offline", ...named, ...print], {
+    ...options,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"]
+  })
+  if (npx.status !== 0) return false
+  options.env.PATH = npx.stdout.trim()
+  return true
 }
-if (code !== 0 && missing.length > 0 && process.env.WEBSOCKET_STREAM_BOOTSTRAPPED !== undefined) {
+
+if (missing.length > 0 && !bring(missing)) {
   console.error(`Could not get ${missing.join(" and ")}. Install Node >= ${minimumNode} and pnpm ${pinnedPnpm}.`)
+  process.exit(1)
+}
+let code = await run("pnpm", ["install", "--frozen-lockfile"])
+if (code === 0) {
+  // A program is started without pnpm between, which would keep a SIGTERM to itself.
+  code = script.endsWith(".ts") ? await run("node", [script, ...args]) : await run("pnpm", ["run", script, ...args])
 }
 process.exitCode = code
