@@ -84,39 +84,93 @@ export class Inflater {
 
   /** Inflates, at once if it is quick and otherwise off the event loop; answers by the callback, once. */
   inflate(payload: Uint8Array, callback: (inflated: Inflated) => void): void {
-    const whole = withTail(payload)
+    const quick = payload.length <= synchronousBytes ? this.inflateNow(payload) : undefined
+    if (quick === undefined) this.inflateLater(new Streams(payload), callback)
+    else callback(quick)
+  }
+
+  /** Answers nothing for what inflates to so much that it is not quick. */
+  private inflateNow(payload: Uint8Array): Inflated | undefined {
     const quick = Math.min(this.limit, synchronousBytes * 4)
-    if (payload.length <= synchronousBytes) {
-      try {
-        return callback(this.finish(Zlib.inflateRawSync(whole, this.options(quick))))
-      } catch (error) {
-        if (!isTooLarge(error) || quick === this.limit) return callback({ error: this.reason(error) })
-      }
+    const streams = new Streams(payload)
+    try {
+      while (!streams.areDone) streams.next(Zlib.inflateRawSync(streams.rest, this.options(streams, quick)))
+    } catch (error) {
+      return isTooLarge(error) && quick < this.limit ? undefined : { error: this.reason(error) }
     }
-    Zlib.inflateRaw(
-      whole,
-      this.options(this.limit),
-      (error, inflated) => callback(error === null ? this.finish(inflated) : { error: this.reason(error) })
-    )
+    return this.finish(streams)
   }
 
-  private options(maxOutputLength: number): Zlib.ZlibOptions {
+  private inflateLater(streams: Streams, callback: (inflated: Inflated) => void): void {
+    if (streams.areDone) return callback(this.finish(streams))
+    Zlib.inflateRaw(streams.rest, this.options(streams, this.limit), (error, inflated) => {
+      if (error !== null) return callback({ error: this.reason(error) })
+      streams.next(inflated)
+      this.inflateLater(streams, callback)
+    })
+  }
+
+  private options(streams: Streams, limit: number): Zlib.ZlibOptions {
     // One byte more than the limit tells a message that is too large; zlib takes no 0.
-    return { finishFlush: Zlib.constants.Z_SYNC_FLUSH, maxOutputLength: maxOutputLength + 1, ...this.window.dictionary }
+    return {
+      info: true,
+      maxOutputLength: limit - streams.said.length + 1,
+      ...this.window.dictionaryBehind(streams.said)
+    }
   }
 
-  private finish(payload: Uint8Array): Inflated {
-    if (payload.length > this.limit) return { error: this.tooLarge() }
-    this.window.slide(payload)
-    return { payload }
+  private finish({ areTooMany, said }: Streams): Inflated {
+    if (areTooMany) return { error: invalidData() }
+    if (said.length > this.limit) return { error: this.tooLarge() }
+    this.window.slide(said)
+    return { payload: said }
   }
 
   private reason(error: unknown): ProtocolError {
-    return isTooLarge(error) ? this.tooLarge() : new ProtocolError({ reason: { _tag: "InvalidCompressedData" } })
+    return isTooLarge(error) ? this.tooLarge() : invalidData()
   }
 
   private tooLarge(): ProtocolError {
     return new ProtocolError({ reason: { _tag: "InflatedTooLarge", limit: this.limit } })
+  }
+}
+
+/**
+ * The compressed payload of one message, which may be several streams behind each other: RFC 7692 7.2.1 lets a block with
+ * BFINAL end one, and the next block follow.
+ */
+class Streams {
+  /** What they inflated to so far. */
+  said: Uint8Array = Buffer.alloc(0)
+  private readonly bytes: Uint8Array
+  private readonly length: number
+  private at = 0
+  private count = 0
+
+  constructor(payload: Uint8Array) {
+    this.bytes = Buffer.concat([payload, tail, finalBlock])
+    this.length = payload.length
+  }
+
+  get rest(): Uint8Array {
+    return this.bytes.subarray(this.at)
+  }
+
+  get areDone(): boolean {
+    return this.at >= this.length || this.areTooMany
+  }
+
+  /** A stream costs zlib's setting up, and may say nothing in two bytes. */
+  get areTooMany(): boolean {
+    return this.count > 16
+  }
+
+  next(inflated: object): void {
+    this.count++
+    if (!hasInfo(inflated)) return
+    const { buffer, engine } = inflated
+    this.said = this.said.length === 0 ? buffer : Buffer.concat([this.said, buffer])
+    this.at += engine.bytesWritten
   }
 }
 
@@ -131,6 +185,13 @@ class Window {
 
   get dictionary(): { readonly dictionary: Uint8Array } | undefined {
     return this.bytes.length === 0 ? undefined : { dictionary: this.bytes }
+  }
+
+  /** The dictionary in the middle of a message. There the window slides whether it is taken over or not. */
+  dictionaryBehind(said: Uint8Array): { readonly dictionary: Uint8Array } | undefined {
+    return said.length === 0
+      ? this.dictionary
+      : { dictionary: Buffer.concat([this.bytes, said]).subarray(-largestWindow) }
   }
 
   slide(said: Uint8Array): void {
@@ -156,9 +217,21 @@ const synchronousBytes = 16 * 1024
 // RFC 7692 7.2.1 and 7.2.2: the four octets that end a flush are not sent.
 const tail = Uint8Array.of(0x00, 0x00, 0xff, 0xff)
 
-const withTail = (payload: Uint8Array): Uint8Array => Buffer.concat([payload, tail])
+// A last and empty block: zlib takes a stream that is cut in the middle of a block for one that goes on later, unless it is
+// told where the end is to be.
+const finalBlock = Uint8Array.of(0x01, 0x00, 0x00, 0xff, 0xff)
+
+const largestWindow = 1 << 15
 
 const withoutTail = (deflated: Uint8Array): Uint8Array => deflated.subarray(0, -tail.length)
+
+// What the option `info` makes of zlib's answer; the types do not know of it.
+const hasInfo = (
+  inflated: object
+): inflated is { readonly buffer: Uint8Array; readonly engine: { readonly bytesWritten: number } } =>
+  "engine" in inflated
+
+const invalidData = () => new ProtocolError({ reason: { _tag: "InvalidCompressedData" } })
 
 const isTooLarge = (error: unknown): boolean =>
   error instanceof RangeError && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE"

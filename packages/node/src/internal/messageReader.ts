@@ -47,6 +47,8 @@ export class MessageReader extends Supply<Message.Message> {
   // The message that is received in pieces, until its last one has come.
   private pieces: PieceReader | undefined = undefined
   private dropsPieces = false
+  // The message after one whose rest is still being dropped.
+  private nextPieces: PieceReader | undefined = undefined
   private queue: Array<Message.Message> = []
   private taken = 0
   private queuedBytes = 0
@@ -103,12 +105,15 @@ export class MessageReader extends Supply<Message.Message> {
 
   /** Receives the next message in pieces, unless one is there already or there will be none. */
   beginPieces(): PieceReader {
-    this.dropsPieces = false
-    return this.pieces = new PieceReader(() => this.pull())
+    const pieces = new PieceReader(() => this.pull())
+    if (this.dropsPieces) this.nextPieces = pieces
+    else this.pieces = pieces
+    return pieces
   }
 
   /** Ends the receiving in pieces: what is still to come of the message is dropped. */
   endPieces(pieces: PieceReader): void {
+    if (this.nextPieces === pieces) this.nextPieces = undefined
     if (this.pieces !== pieces) return
     // Nothing has come yet: the message is whole for the next who receives.
     if (pieces.opcode === undefined) this.pieces = undefined
@@ -131,6 +136,11 @@ export class MessageReader extends Supply<Message.Message> {
   protected shift(): Message.Message {
     const message = this.queue[this.taken++]!
     this.queuedBytes -= costOf(message)
+    // A queue that is never quite empty must not keep what was taken.
+    if (this.taken === takenAtMost) {
+      this.queue = this.queue.slice(takenAtMost)
+      this.taken = 0
+    }
     if (this.taken === this.queue.length) {
       this.queue = []
       this.taken = 0
@@ -237,10 +247,13 @@ export class MessageReader extends Supply<Message.Message> {
   }
 
   private receivePiece(piece: Piece): void {
-    const { pieces } = this
-    if (piece.last) this.pieces = undefined
-    if (!this.dropsPieces && !this.drops) pieces!.add(piece)
-    if (piece.last) this.dropsPieces = false
+    const { dropsPieces, pieces } = this
+    if (piece.last) {
+      this.pieces = this.nextPieces
+      this.nextPieces = undefined
+      this.dropsPieces = false
+    }
+    if (!dropsPieces && !this.drops) pieces!.add(piece)
   }
 
   private enqueue(message: Message.Message): void {
@@ -291,8 +304,11 @@ export class MessageReader extends Supply<Message.Message> {
   private failWith(reason: ReadError["reason"]): void {
     const failure = this.failure ??= Exit.fail(new ReadError({ reason }))
     this.pieces?.fail(failure)
+    this.nextPieces?.fail(failure)
   }
 }
+
+const takenAtMost = 256
 
 // What a message weighs beside its payload: an object, and a view of a buffer.
 const costOf = (message: Message.Message): number => message.payload.length + 128

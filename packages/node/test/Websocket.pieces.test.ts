@@ -1,0 +1,71 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Frame from "@websocket-stream/core/Frame"
+import * as Opcode from "@websocket-stream/core/Opcode"
+import * as Websocket from "@websocket-stream/node/Websocket"
+import * as WebsocketStream from "@websocket-stream/node/WebsocketStream"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import { duplexPair } from "node:stream"
+
+const pair = Effect.gen(function*() {
+  const [near, far] = duplexPair()
+  const peer = yield* WebsocketStream.make(near, { role: "client" })
+  const ws = yield* Effect.flatMap(WebsocketStream.make(far, { role: "server" }), Websocket.make)
+  return { peer, ws }
+})
+
+const fragment = (opcode: Opcode.Opcode, text: string, fin: boolean) => Frame.make(opcode, Buffer.from(text), { fin })
+
+const asText = (pieces: ReadonlyArray<Uint8Array>): string => Buffer.concat(pieces).toString()
+
+describe("Websocket.receiveStream", () => {
+  it.live("gives a message piece by piece, as its bytes arrive", () =>
+    Effect.gen(function*() {
+      const { peer, ws } = yield* pair
+      yield* Effect.forkScoped(Effect.scoped(Effect.gen(function*() {
+        yield* peer.write(Opcode.Text, "a", { fin: false })
+        yield* peer.read
+        yield* peer.writeAll([fragment(Opcode.Continuation, "b", false), fragment(Opcode.Continuation, "c", true)])
+      })))
+      const { pieces, type } = yield* ws.receiveStream
+      assert.strictEqual(type, "text")
+      // The peer goes on only when it is told that the first piece was seen.
+      const seen = yield* pieces.pipe(Stream.tap(() => Effect.ignore(ws.send("seen"))), Stream.runCollect)
+      assert.strictEqual(asText(seen), "abc")
+    }))
+
+  it.live("takes a message that is there already whole", () =>
+    Effect.gen(function*() {
+      const { peer, ws } = yield* pair
+      yield* peer.writeAll([fragment(Opcode.Text, "first", true), fragment(Opcode.Text, "second", true)])
+      assert.strictEqual((yield* ws.receive)._tag, "Text")
+      const { pieces } = yield* ws.receiveStream
+      assert.strictEqual(asText(yield* Stream.runCollect(pieces)), "second")
+    }))
+
+  it.live("drops the rest of a message that was left, and not a byte of the next one", () =>
+    Effect.gen(function*() {
+      const { peer, ws } = yield* pair
+      const first = Effect.scoped(Effect.gen(function*() {
+        const { pieces } = yield* ws.receiveStream
+        return asText(yield* pieces.pipe(Stream.take(1), Stream.runCollect))
+      }))
+      yield* Effect.forkScoped(peer.write(Opcode.Text, "begun", { fin: false }))
+      assert.strictEqual(yield* first, "begun")
+      const next = yield* Effect.forkScoped(Effect.scoped(Effect.gen(function*() {
+        const { pieces } = yield* ws.receiveStream
+        return asText(yield* Stream.runCollect(pieces))
+      })))
+      yield* Effect.yieldNow
+      yield* peer.writeAll([
+        fragment(Opcode.Continuation, "dropped", false),
+        fragment(Opcode.Continuation, "too", true),
+        fragment(Opcode.Text, "next", true),
+        fragment(Opcode.Text, "last", true)
+      ])
+      assert.strictEqual(yield* Fiber.join(next), "next")
+      const message = yield* ws.receive
+      assert.strictEqual(message._tag === "Text" && message.text, "last")
+    }))
+})
