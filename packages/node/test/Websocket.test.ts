@@ -1,0 +1,234 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Frame from "@websocket-stream/core/Frame"
+import * as Message from "@websocket-stream/core/Message"
+import * as Opcode from "@websocket-stream/core/Opcode"
+import * as Websocket from "@websocket-stream/node/Websocket"
+import type { ReadError, WriteError } from "@websocket-stream/node/WebsocketError"
+import * as WebsocketStream from "@websocket-stream/node/WebsocketStream"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { TestClock } from "effect/testing"
+import { duplexPair } from "node:stream"
+
+const streams = Effect.gen(function*() {
+  const [near, far] = duplexPair()
+  const client = yield* WebsocketStream.make(near, { role: "client" })
+  const server = yield* WebsocketStream.make(far, { role: "server" })
+  return { client, server }
+})
+
+/** A client that reads and writes frames, and a server that receives and sends messages. */
+const withPeer = (options?: Websocket.Options) =>
+  Effect.gen(function*() {
+    const { client: peer, server } = yield* streams
+    return { peer, ws: yield* Websocket.make(server, options) }
+  })
+
+const pair = Effect.gen(function*() {
+  const { client, server } = yield* streams
+  return { client: yield* Websocket.make(client), server: yield* Websocket.make(server) }
+})
+
+const textOf = (message: Message.Message): string => Buffer.from(message.payload).toString()
+
+const closeBody = (code: number) => Uint8Array.of(code >>> 8, code)
+
+describe("Websocket.make", () => {
+  it.live("takes the stream over: its own reads and writes fail with Busy, those that wait as well", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* streams
+      const waiting = yield* Effect.forkChild(Effect.flip(server.read), { startImmediately: true })
+      const ws = yield* Websocket.make(server)
+      const reasons = [
+        yield* Fiber.join(waiting),
+        yield* Effect.flip(server.read),
+        yield* Effect.flip(server.readAll),
+        yield* Effect.flip(server.awaitReadable),
+        yield* Effect.flip(server.write(Opcode.Text, "x")),
+        yield* Effect.flip(server.writeAll([Frame.make(Opcode.Text, new Uint8Array(0))])),
+        yield* Effect.flip(server.awaitWritable)
+      ].map(({ reason }) => reason._tag)
+      assert.deepStrictEqual([...new Set(reasons)], ["Busy"])
+      yield* client.write(Opcode.Text, "Hello")
+      assert.strictEqual(textOf(yield* ws.receive), "Hello")
+    }))
+
+  it.live("begins with what the stream had read already", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* streams
+      yield* client.writeAll([1, 2, 3].map((byte) => Frame.make(Opcode.Binary, Uint8Array.of(byte))) as never)
+      yield* server.awaitReadable
+      const ws = yield* Websocket.make(server)
+      const received = yield* Stream.runCollect(Stream.take(ws.messages, 3))
+      assert.deepStrictEqual(received.map(({ payload }) => [...payload]), [[1], [2], [3]])
+    }))
+
+  it.live("refuses a stream that was taken over, one that is not ours, and options out of range", () =>
+    Effect.gen(function*() {
+      const { server } = yield* streams
+      yield* Websocket.make(server)
+      const { server: other } = yield* streams
+      const refused = [
+        yield* Effect.flip(Websocket.make(server)),
+        yield* Effect.flip(Websocket.make({ ...other })),
+        yield* Effect.flip(Websocket.make(other, { receiveBuffer: 0 })),
+        yield* Effect.flip(Websocket.make(other, { compression: { threshold: -1 } })),
+        yield* Effect.flip(Websocket.make(other, { compression: { level: 10 } })),
+        yield* Effect.flip(Websocket.make(other, { compression: { memLevel: 0 } }))
+      ]
+      assert.deepStrictEqual(refused.map(({ option }) => option), [
+        "stream",
+        "stream",
+        "receiveBuffer",
+        "compression.threshold",
+        "compression.level",
+        "compression.memLevel"
+      ])
+    }))
+})
+
+describe("Websocket", () => {
+  it.live("carries texts as texts and bytes as bytes, in order, and passes on what it received", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* pair
+      yield* client.sendAll(["h\u00e9", Uint8Array.of(1, 2), Message.text("again")])
+      yield* Stream.runForEach(Stream.take(server.messages, 3), (message) => server.send(message))
+      const back = yield* Stream.runCollect(Stream.take(client.messages, 3))
+      assert.deepStrictEqual(back.map(({ _tag, payload }) => [_tag, Buffer.from(payload).toString("latin1")]), [
+        ["Text", "h\u00c3\u00a9"],
+        ["Binary", "\x01\x02"],
+        ["Text", "again"]
+      ])
+    }))
+
+  it.live("answers a ping while nobody receives, and the newest only if several wait", () =>
+    Effect.gen(function*() {
+      const { peer, ws } = yield* withPeer()
+      yield* peer.write(Opcode.Text, "waits")
+      yield* peer.write(Opcode.Ping, "1")
+      const { opcode, payload } = yield* peer.read
+      assert.deepStrictEqual([opcode, Buffer.from(payload).toString()], [Opcode.Pong, "1"])
+      assert.strictEqual(textOf(yield* ws.receive), "waits")
+    }))
+
+  it.live("measures a ping, and fails it with what the connection ended of", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* pair
+      assert.isTrue(Duration.isGreaterThan(yield* client.ping(), Duration.zero))
+      assert.isTrue(Duration.isGreaterThan(yield* client.ping(Uint8Array.of(1)), Duration.zero))
+      const tooLong = yield* Effect.flip(client.ping(new Uint8Array(126)))
+      assert.strictEqual(tooLong.reason._tag, "Encode")
+      yield* server.close(4000)
+      const ended = yield* Effect.flip(client.ping())
+      assert.deepInclude({ ...ended.reason }, { _tag: "Closed", code: 4000 })
+    }))
+
+  it.live("closes by agreement: both know what was said, and later sends say so", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* pair
+      const closed = yield* client.close(4001, "enough")
+      assert.deepStrictEqual(closed, { code: 4001, reason: "enough" })
+      for (const [ws, by] of [[server, "Peer"], [client, "Us"]] as const) {
+        const failed: ReadonlyArray<Effect.Effect<unknown, ReadError | WriteError>> = [ws.receive, ws.send("late")]
+        for (const failing of failed) {
+          const { reason } = yield* Effect.flip(failing)
+          assert.deepInclude({ ...reason }, { _tag: "Closed", by, code: 4001, reason: "enough", clean: true })
+        }
+      }
+      // Again, it is the same end.
+      assert.deepStrictEqual(yield* client.close(1000), closed)
+      assert.deepStrictEqual(yield* Stream.runCollect(server.messages), [])
+    }))
+
+  it.live("refuses what may not be said in a Close frame, and stays open", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* pair
+      for (const [code, reason] of [[1006, ""], [999, ""], [1000, "x".repeat(124)]] as const) {
+        assert.strictEqual((yield* Effect.flip(client.close(code, reason))).reason._tag, "Encode")
+      }
+      yield* client.send("still here")
+      assert.strictEqual(textOf(yield* server.receive), "still here")
+    }))
+
+  it.live("answers the messages ahead of a Close frame before it closes", () =>
+    Effect.gen(function*() {
+      const { peer, ws } = yield* withPeer()
+      yield* Effect.forkScoped(Stream.runForEach(ws.messages, (message) => ws.send(message)))
+      yield* peer.writeAll([
+        Frame.make(Opcode.Text, Buffer.from("1")),
+        Frame.make(Opcode.Text, Buffer.from("2")),
+        Frame.make(Opcode.Close, closeBody(1000))
+      ])
+      const answers = [yield* peer.read, yield* peer.read, yield* peer.read]
+      assert.deepStrictEqual(answers.map(({ opcode }) => opcode), [Opcode.Text, Opcode.Text, Opcode.Close])
+    }))
+
+  for (
+    const [how, code, exit] of [
+      ["well", 1000, Exit.void],
+      ["by interruption", 1001, Exit.interrupt()],
+      ["by failure", 1011, Exit.fail("failed")],
+      ["by a defect", 1011, Exit.die("died")]
+    ] as const
+  ) {
+    it.live(`says ${code} when its scope ends ${how}`, () =>
+      Effect.gen(function*() {
+        const scope = yield* Scope.make()
+        const { peer, ws: _ } = yield* Scope.provide(withPeer(), scope)
+        const frame = yield* Effect.forkChild(Effect.tap(peer.read, () => peer.write(Opcode.Close, closeBody(code))))
+        yield* Effect.forkChild(Scope.close(scope, exit))
+        const { opcode, payload } = yield* Fiber.join(frame)
+        assert.deepStrictEqual([opcode, ...payload], [Opcode.Close, ...closeBody(code)])
+      }))
+  }
+
+  it.effect("waits for a silent peer until the close deadline, and then says 1006", () =>
+    Effect.gen(function*() {
+      const { ws } = yield* withPeer({ closeDeadline: "3 seconds" })
+      const closing = yield* Effect.forkChild(ws.close(), { startImmediately: true })
+      yield* TestClock.adjust("2999 millis")
+      assert.isUndefined(closing.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual((yield* Fiber.join(closing)).code, 1006)
+    }))
+
+  it.live("keeps nothing that was taken, however long the queue is never empty", () =>
+    Effect.gen(function*() {
+      const { peer, ws } = yield* withPeer()
+      const send = (from: number) =>
+        peer.writeAll([from, from + 1].map((n) => Frame.make(Opcode.Text, Buffer.from(`${n}`))) as never)
+      yield* send(0)
+      for (let n = 0; n < 1000; n++) {
+        assert.strictEqual(textOf(yield* ws.receive), `${n}`)
+        if (n % 2 === 0) yield* send(n + 2)
+      }
+    }))
+
+  it.live("sends a message in pieces, and closes with 1011 when they end in the middle", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* pair
+      yield* client.sendStream("text", Stream.make("a", "b", "c"))
+      yield* client.sendStream("binary", Stream.empty)
+      assert.strictEqual(textOf(yield* server.receive), "abc")
+      assert.strictEqual((yield* server.receive).payload.length, 0)
+      const failing = Stream.concat(Stream.make("begun"), Stream.fail("broken"))
+      assert.strictEqual(yield* Effect.flip(client.sendStream("text", failing)), "broken")
+      const { reason } = yield* Effect.flip(server.receive)
+      assert.deepInclude({ ...reason }, { _tag: "Closed", by: "Peer", code: 1011 })
+    }))
+
+  it.live("keeps other messages out of one that is sent in pieces", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* pair
+      const pieces = Stream.make("1", "2", "3").pipe(Stream.tap(() => Effect.yieldNow))
+      yield* Effect.all([client.sendStream("text", pieces), client.send("x"), client.sendStream("text", pieces)], {
+        concurrency: "unbounded"
+      })
+      const received = yield* Stream.runCollect(Stream.take(server.messages, 3))
+      assert.sameMembers(received.map(textOf), ["123", "x", "123"])
+    }))
+})
