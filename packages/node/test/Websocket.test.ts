@@ -5,6 +5,7 @@ import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Websocket from "@websocket-stream/node/Websocket"
 import type { ReadError, WriteError } from "@websocket-stream/node/WebsocketError"
 import * as WebsocketStream from "@websocket-stream/node/WebsocketStream"
+import * as Arr from "effect/Array"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -60,7 +61,7 @@ describe("Websocket.make", () => {
   it.live("begins with what the stream had read already", () =>
     Effect.gen(function*() {
       const { client, server } = yield* streams
-      yield* client.writeAll([1, 2, 3].map((byte) => Frame.make(Opcode.Binary, Uint8Array.of(byte))) as never)
+      yield* client.writeAll(Arr.map(Arr.make(1, 2, 3), (byte) => Frame.make(Opcode.Binary, Uint8Array.of(byte))))
       yield* server.awaitReadable
       const ws = yield* Websocket.make(server)
       const received = yield* Stream.runCollect(Stream.take(ws.messages, 3))
@@ -124,7 +125,7 @@ describe("Websocket", () => {
       assert.strictEqual(tooLong.reason._tag, "Encode")
       yield* server.close(4000)
       const ended = yield* Effect.flip(client.ping())
-      assert.deepInclude({ ...ended.reason }, { _tag: "Closed", code: 4000 })
+      assert.include(ended.reason, { _tag: "Closed", code: 4000 })
     }))
 
   it.live("closes by agreement: both know what was said, and later sends say so", () =>
@@ -136,7 +137,7 @@ describe("Websocket", () => {
         const failed: ReadonlyArray<Effect.Effect<unknown, ReadError | WriteError>> = [ws.receive, ws.send("late")]
         for (const failing of failed) {
           const { reason } = yield* Effect.flip(failing)
-          assert.deepInclude({ ...reason }, { _tag: "Closed", by, code: 4001, reason: "enough", clean: true })
+          assert.include(reason, { _tag: "Closed", by, code: 4001, reason: "enough", clean: true })
         }
       }
       // Again, it is the same end.
@@ -200,7 +201,7 @@ describe("Websocket", () => {
     Effect.gen(function*() {
       const { peer, ws } = yield* withPeer()
       const send = (from: number) =>
-        peer.writeAll([from, from + 1].map((n) => Frame.make(Opcode.Text, Buffer.from(`${n}`))) as never)
+        peer.writeAll(Arr.map(Arr.make(from, from + 1), (n) => Frame.make(Opcode.Text, Buffer.from(`${n}`))))
       yield* send(0)
       for (let n = 0; n < 1000; n++) {
         assert.strictEqual(textOf(yield* ws.receive), `${n}`)
@@ -218,7 +219,7 @@ describe("Websocket", () => {
       const failing = Stream.concat(Stream.make("begun"), Stream.fail("broken"))
       assert.strictEqual(yield* Effect.flip(client.sendStream("text", failing)), "broken")
       const { reason } = yield* Effect.flip(server.receive)
-      assert.deepInclude({ ...reason }, { _tag: "Closed", by: "Peer", code: 1011 })
+      assert.include(reason, { _tag: "Closed", by: "Peer", code: 1011 })
     }))
 
   it.live("keeps other messages out of one that is sent in pieces", () =>
