@@ -145,10 +145,10 @@ class Decoder implements MessageDecoder {
     if (opcode === Opcode.Continuation) {
       // RFC 6455 5.4: a fragmented message begins with "a single frame with the FIN bit clear and an opcode other than 0".
       if (!inProgress) return { _tag: "UnexpectedContinuation" }
-    } else if (opcode === Opcode.Text || opcode === Opcode.Binary) {
+    } else {
       // RFC 6455 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another message".
       if (inProgress) return { _tag: "ExpectedContinuation", opcode }
-      this.opcode = opcode
+      this.opcode = opcode === Opcode.Text ? Opcode.Text : Opcode.Binary
       // RFC 7692 6.2: RSV1 of the first frame speaks for the whole message.
       this.compressed = rsv1
     }
