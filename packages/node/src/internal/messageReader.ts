@@ -290,8 +290,9 @@ export class MessageReader extends Supply<Message.Message> {
   }
 
   private failConnection(error: ProtocolError): void {
-    this.failWith(new Protocol({ error }))
+    // Before the failure wakes somebody whose scope then closes the connection with another code.
     this.replier.reply(this.connection.fail(error))
+    this.failWith(new Protocol({ error }))
     this.replier.finish()
   }
 

@@ -61,11 +61,14 @@ export class MessageWriter {
   ): Effect.Effect<void, E | WriteError, R> {
     return this.locked(Effect.suspend(() => {
       let next: Frame.Frame["opcode"] = opcode
-      const fragment = (payload: Uint8Array, fin: boolean) => {
-        const frame = Frame.make(next, payload, { fin })
-        next = Opcode.Continuation
-        return this.queue([frame])
-      }
+      const fragment = (payload: Uint8Array, fin: boolean) =>
+        this.whenRoom(() =>
+          Result.map(this.connection.sendFragment(Frame.make(next, payload, { fin })), (frame) => {
+            // Not before: an end while the first piece still waits, or behind the last one, breaks nothing off.
+            next = fin ? opcode : Opcode.Continuation
+            return [frame]
+          })
+        )
       return Stream.runForEach(pieces, (piece) => fragment(bytesOf(piece), false)).pipe(
         Effect.andThen(Effect.suspend(() => fragment(new Uint8Array(0), true))),
         // The peer has half a message, and nothing can make it whole.
@@ -167,7 +170,12 @@ const frameOf = (message: Sendable): Frame.Frame => {
   return Frame.make(message.opcode, message.payload)
 }
 
-const bytesOf = (piece: string | Uint8Array): Uint8Array => (typeof piece === "string" ? Buffer.from(piece) : piece)
+const bytesOf = (piece: string | Uint8Array): Uint8Array => {
+  if (typeof piece === "string") return Buffer.from(piece)
+  // Of a caller without types. Found before the connection takes the piece for sent.
+  if (!(piece instanceof Uint8Array)) throw new TypeError("a piece must be a string or bytes")
+  return piece
+}
 
 const isSmall = (frame: Frame.Frame, deflater: Deflater): boolean => frame.payload.length < deflater.threshold
 
