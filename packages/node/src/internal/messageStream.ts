@@ -11,8 +11,10 @@ import type { Parameters } from "@websocket-stream/core/PermessageDeflate"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -114,14 +116,19 @@ export class MessageStream implements Incoming, Replier {
 
   readonly ping = (payload?: Uint8Array): Effect.Effect<Duration.Duration, ReadError | WriteError> =>
     Effect.gen({ self: this }, function*() {
-      const mark = payload ?? this.pings.nextPayload()
+      // A copy, because the pong is compared with it.
+      const mark = payload === undefined ? this.pings.nextPayload() : Buffer.from(payload)
+      const answer = Deferred.makeUnsafe<void, ReadError>()
+      // Fails with what the connection ended of.
+      const answered = (isAnswered: boolean) => Deferred.doneUnsafe(answer, isAnswered ? Exit.void : this.reader.failed)
+      let forget = () => {}
       const start = yield* Clock.currentTimeNanos
-      yield* this.writer.ping(mark)
-      yield* Effect.callback<void, ReadError>((resume) => {
-        // Fails with what the connection ended of.
-        if (this.isFinished) return resume(this.reader.failed)
-        return Effect.sync(this.pings.add(mark, (isAnswered) => resume(isAnswered ? Effect.void : this.reader.failed)))
+      // In one step with the sending: behind it the fiber may be made to yield, and the pong be there before it goes on.
+      yield* this.writer.ping(mark, () => {
+        if (this.isFinished) answered(false)
+        else forget = this.pings.add(mark, answered)
       })
+      yield* Effect.onInterrupt(Deferred.await(answer), () => Effect.sync(forget))
       return Duration.nanos((yield* Clock.currentTimeNanos) - start)
     })
 

@@ -77,9 +77,14 @@ export class MessageWriter {
     }))
   }
 
-  /** Sends a ping, when there is room. */
-  ping(payload: Uint8Array): Effect.Effect<void, WriteError> {
-    return this.whenRoom(() => Result.map(this.connection.ping(payload), (frame) => [frame]))
+  /** Sends a ping, when there is room, and runs `sent` in the same step. */
+  ping(payload: Uint8Array, sent: () => void): Effect.Effect<void, WriteError> {
+    return this.whenRoom(() =>
+      Result.map(this.connection.ping(payload), (frame) => {
+        sent()
+        return [frame]
+      })
+    )
   }
 
   /** Sends a pong; one that still waits for room when the next comes is not sent any more (RFC 6455 5.5.3). */
