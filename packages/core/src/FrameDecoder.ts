@@ -237,7 +237,7 @@ class Decoder implements FrameDecoder {
     const first = !this.begun
     const missing = length - this.given
     const payload = Opcode.isControl(opcode) ? this.readPayload() : this.takeNow(missing)
-    if (payload === undefined || (!first && payload.length === 0)) return undefined
+    if (payload === undefined) return undefined
     const last = payload.length === missing
     this.begun = true
     this.given += payload.length
@@ -261,7 +261,7 @@ class Decoder implements FrameDecoder {
   /** Up to `count` bytes of the payload, unmasked, and not to be written to again. */
   private takeNow(count: number): Uint8Array {
     // A view would hold the chunk for nothing.
-    if (count === 0) return new Uint8Array(0)
+    if (count === 0 || this.cursor === this.chunk.length) return new Uint8Array(0)
     if (this.masked && !this.chunkIsOurs) {
       // One copy of the chunk serves all its frames: 125-byte payloads cost 880 ns with a copy each, 120 with this one.
       this.startChunk(new Uint8Array(view(this.chunk, this.cursor, this.chunk.length)))

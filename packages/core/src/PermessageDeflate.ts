@@ -163,16 +163,20 @@ export const confirm = (
   if (header === undefined) return Result.succeed(undefined)
   const extensions = parseExtensions(header)
   const extension = extensions?.[0]
-  const answer = extensions?.length === 1 && extension?.name === name ? parseResponse(extension) : undefined
+  const answer = extensions?.length === 1 && extension?.name === name ? parse(extension, undefined) : undefined
+  const { clientMaxWindowBits: clientBits, serverMaxWindowBits: serverBits = 15 } = answer ?? {}
+  // RFC 7692 7.1: what was asked for is answered with as much or less.
   const kept = answer !== undefined &&
     (answer.serverNoContextTakeover || !wanted.serverNoContextTakeover) &&
-    answer.serverMaxWindowBits <= wanted.serverMaxWindowBits
+    serverBits <= wanted.serverMaxWindowBits &&
+    (clientBits === undefined || clientBits <= wanted.clientMaxWindowBits)
   if (!kept) return Result.fail(new ResponseError({ reason: { _tag: "InvalidExtensions", extensions: header } }))
-  // RFC 7692 7.1.1.2 and 7.1.2.2: what a client asked of itself it may keep to, whether the server asks for it or not.
   return Result.succeed({
-    ...answer,
+    serverNoContextTakeover: answer.serverNoContextTakeover,
+    serverMaxWindowBits: serverBits,
+    // RFC 7692 7.1.1.2 and 7.1.2.2: what a client asked of itself it keeps to, whether the server asks for it or not.
     clientNoContextTakeover: answer.clientNoContextTakeover || wanted.clientNoContextTakeover,
-    clientMaxWindowBits: smaller(answer.clientMaxWindowBits, wanted.clientMaxWindowBits)
+    clientMaxWindowBits: clientBits ?? wanted.clientMaxWindowBits
   })
 }
 
@@ -187,15 +191,6 @@ interface Offer {
 
 // `client_max_window_bits` may come without a value in an offer (RFC 7692 7.1.2.2).
 const parseOffer = (extension: Extension): Offer | undefined => parse(extension, 15)
-
-const parseResponse = (extension: Extension): Parameters | undefined => {
-  const parsed = parse(extension, undefined)
-  return parsed === undefined ? undefined : {
-    ...parsed,
-    serverMaxWindowBits: parsed.serverMaxWindowBits ?? 15,
-    clientMaxWindowBits: parsed.clientMaxWindowBits ?? 15
-  }
-}
 
 const parse = ({ parameters }: Extension, clientBitsWithoutValue: WindowBits | undefined): Offer | undefined => {
   const seen = new Map(parameters)

@@ -216,3 +216,20 @@ describe("PermessageDeflate.confirm", { timeout }, () => {
     assert.deepStrictEqual(confirmed("permessage-deflate", wanted), wanted)
   })
 })
+
+describe("PermessageDeflate.confirm", () => {
+  it("refuses a window for us that is larger than the one we offered, and takes a smaller one", () => {
+    const wanted = Result.getOrThrow(
+      PermessageDeflate.make({ clientMaxWindowBits: 10, serverNoContextTakeover: false })
+    )
+    const confirm = (bits: number) =>
+      PermessageDeflate.confirm(`permessage-deflate; client_max_window_bits=${bits}`, wanted)
+    assert.isTrue(Result.isFailure(confirm(11)))
+    assert.strictEqual(Result.getOrThrow(confirm(10))?.clientMaxWindowBits, 10)
+    assert.strictEqual(Result.getOrThrow(confirm(9))?.clientMaxWindowBits, 9)
+    assert.strictEqual(
+      Result.getOrThrow(PermessageDeflate.confirm("permessage-deflate", wanted))?.clientMaxWindowBits,
+      10
+    )
+  })
+})

@@ -44,7 +44,9 @@ export class Pieces {
     while (taken < piece.length) {
       if (this.blockUsed === this.block.length) {
         this.endBlock()
-        this.block = new Uint8Array(Math.min(blockBytes, total - this.length - taken))
+        const left = piece.length - taken
+        const size = Math.min(Math.max(smallestBlock, left, this.length), blockBytes)
+        this.block = new Uint8Array(Math.min(size, total - this.length - taken))
       }
       const end = Math.min(piece.length, taken + this.block.length - this.blockUsed)
       this.block.set(view(piece, taken, end), this.blockUsed)
@@ -68,6 +70,9 @@ export const view = (bytes: Uint8Array, start: number, end: number): Uint8Array 
 
 /** Bytes. A page of memory: what a small piece costs at most, and what a large one is worth keeping for. */
 const blockBytes = 4096
+
+/** Bytes. The first block of a payload; the next is as large as what was gathered, so that a single byte does not hold a page. */
+const smallestBlock = 64
 
 const noBytes: Uint8Array = new Uint8Array(0)
 

@@ -83,6 +83,10 @@ describe("extensions", { timeout: 60_000 }, () => {
         "a\0",
         "\u00e4",
         "a/b",
+        // White space to JavaScript, but not to HTTP.
+        "\u00a0a",
+        "a; b\v",
+        "a; b=\ufeffc",
         "a; b=c d"
       ]
     ) {
