@@ -101,7 +101,25 @@ export class Websocket extends Context.Service<Websocket, {
    * Messages that still come and that nobody waits for are dropped.
    */
   readonly close: (code?: number, reason?: string) => Effect.Effect<Close.Close, WriteError>
+
+  /** Waits for the end of the connection, and closes nothing: what each side said. */
+  readonly closed: Effect.Effect<Closed>
 }>()("@websocket-stream/node/Websocket") {}
+
+/**
+ * How a connection ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Closed {
+  /** What our Close frame said, if we sent one. */
+  readonly sent: Close.Close | undefined
+  /** What the peer's said: 1005 if nothing, 1006 if it sent none. */
+  readonly received: Close.Close
+  /** Whether both sides sent a Close frame. */
+  readonly clean: boolean
+}
 
 /**
  * How to send one message.

@@ -140,9 +140,30 @@ describe("Websocket", () => {
           assert.include(reason, { _tag: "Closed", by, code: 4001, reason: "enough", clean: true })
         }
       }
+      const said = { code: 4001, reason: "enough" }
+      for (const ws of [server, client]) {
+        assert.deepStrictEqual(yield* ws.closed, { sent: said, received: said, clean: true })
+      }
       // Again, it is the same end.
       assert.deepStrictEqual(yield* client.close(1000), closed)
       assert.deepStrictEqual(yield* Stream.runCollect(server.messages), [])
+    }))
+
+  it.live("knows what it said itself to a peer that broke the protocol, or broke off", () =>
+    Effect.gen(function*() {
+      const { peer, ws } = yield* withPeer()
+      const closed = yield* Effect.forkChild(ws.closed, { startImmediately: true })
+      yield* peer.write(Opcode.Continuation, "of nothing")
+      const { clean, received, sent } = yield* Fiber.join(closed)
+      assert.deepStrictEqual([sent?.code, received.code, clean], [1002, 1006, false])
+      const other = yield* Scope.make()
+      const { ws: left } = yield* Effect.gen(function*() {
+        const [near, far] = duplexPair()
+        yield* Scope.provide(WebsocketStream.make(near, { role: "client" }), other)
+        return { ws: yield* Effect.flatMap(WebsocketStream.make(far, { role: "server" }), Websocket.make) }
+      })
+      yield* Scope.close(other, Exit.void)
+      assert.deepInclude(yield* left.closed, { sent: undefined, clean: false })
     }))
 
   it.live("refuses what may not be said in a Close frame, and stays open", () =>

@@ -142,6 +142,13 @@ export class MessageStream implements Incoming, Replier {
       )
     })
 
+  readonly closed = Effect.suspend(() =>
+    Effect.map(until(this.finishing, () => this.isFinished), () => {
+      const { received = Close.abnormal, sent } = this.connection.closing
+      return { sent, received, clean: sent !== undefined && received.code !== CloseCode.AbnormalClosure }
+    })
+  )
+
   /** Begins with what the stream has read already. */
   begin(): void {
     const { ahead, ended } = this.estate
