@@ -44,6 +44,23 @@ export const maxReasonBytes = Frame.maxControlPayload - 2
 export const make = (code: number, reason = ""): Close => ({ code, reason })
 
 /**
+ * A code with as much of a reason as fits: whole characters, and at most 123 bytes of UTF-8.
+ *
+ * **Example** (A reason that is too long)
+ *
+ * ```ts
+ * import { Close } from "@websocket-stream/core"
+ *
+ * Close.fitting(1011, "\u20ac".repeat(50)).reason.length // => 41
+ * Close.fitting(1000, "bye") // => { code: 1000, reason: "bye" }
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fitting = (code: number, reason: string): Close => make(code, cut(reason))
+
+/**
  * Stands for a Close frame without a body: code 1005.
  *
  * @category constructors
@@ -117,7 +134,7 @@ export const decode = (payload: Uint8Array): Result.Result<Close, ProtocolError>
  * @category constructors
  * @since 0.1.0
  */
-export const fromError = (error: ProtocolError): Close => make(error.closeCode, cut(error.message))
+export const fromError = (error: ProtocolError): Close => fitting(error.closeCode, error.message)
 
 /**
  * The body that answers a protocol error; see {@link fromError}.

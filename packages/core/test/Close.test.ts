@@ -153,3 +153,15 @@ describe("Close.encodeError", { timeout: 60_000 }, () => {
     else assert.isTrue(message.startsWith(reason) && utf8(reason).length > 119)
   })
 })
+
+describe("Close.fitting", () => {
+  it("keeps a reason that fits, and cuts a longer one between two characters", () => {
+    for (const length of [0, 1, 122, 123]) {
+      assert.deepStrictEqual(Close.fitting(4000, "x".repeat(length)), { code: 4000, reason: "x".repeat(length) })
+    }
+    assert.strictEqual(Close.fitting(4000, "x".repeat(124)).reason, "x".repeat(123))
+    // Three bytes each: 41 of them are 123, and behind a byte 40 are 121.
+    assert.strictEqual(Close.fitting(4000, "\u20ac".repeat(50)).reason, "\u20ac".repeat(41))
+    assert.strictEqual(Close.fitting(4000, `x${"\u20ac".repeat(50)}`).reason, `x${"\u20ac".repeat(40)}`)
+  })
+})
