@@ -9,6 +9,7 @@ import * as Result from "effect/Result"
 import { Busy, type Closed, type Io, Protocol, ReadError } from "../WebsocketError.ts"
 import { abnormal } from "./closed.ts"
 import type { Port } from "./duplex.ts"
+import type { Estate } from "./frameStream.ts"
 import { Supply } from "./supply.ts"
 
 export class FrameReader extends Supply<Frame> {
@@ -55,13 +56,13 @@ export class FrameReader extends Supply<Frame> {
     this.wake()
   }
 
-  /** Hands the reading over to somebody else: readers fail with `Busy`. Answers the frame that was parsed ahead. */
-  yieldUp(): Frame | undefined {
-    const frame = this.ahead
+  /** Hands the reading over to somebody else: readers fail with `Busy`. Answers what is left to go on from. */
+  yieldUp(): Pick<Estate, "ahead" | "ended"> {
+    const { ahead, ended } = this
     this.ahead = undefined
     this.failAs(new Busy())
     this.wake()
-    return frame
+    return { ahead, ended }
   }
 
   protected get blocks(): boolean {

@@ -9,11 +9,10 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Duplex } from "node:stream"
 import type { Io, ReadError, WriteError } from "../WebsocketError.ts"
+import type { Mode } from "../WebsocketStream.ts"
 import { type Listener, Port } from "./duplex.ts"
 import { FrameReader } from "./frameReader.ts"
 import { FrameWriter } from "./frameWriter.ts"
-
-export type Mode = "Block" | "NonBlock"
 
 export interface FrameStreamOptions {
   readonly role: Role
@@ -62,7 +61,6 @@ export class FrameStream implements Listener {
   private readonly limits: Limits
   private readonly decoder: FrameDecoder.FrameDecoder
   private incoming: Incoming
-  private ended: "Peer" | "Us" | Io | undefined = undefined
   private current: Mode
 
   constructor(duplex: Duplex, options: FrameStreamOptions) {
@@ -107,10 +105,10 @@ export class FrameStream implements Listener {
   /** Hands the stream over; its own reads and writes fail with `Busy` from then on. Answers nothing the second time. */
   takeOver<A extends Incoming>(successor: (estate: Estate) => A): A | undefined {
     if (this.incoming !== this.reader) return undefined
-    const { decoder, ended, limits, port, role, writer } = this
-    const ahead = this.reader.yieldUp()
+    const { decoder, limits, port, role, writer } = this
+    const left = this.reader.yieldUp()
     writer.yieldUp()
-    const incoming = successor({ role, limits, port, decoder, writer, ahead, ended })
+    const incoming = successor({ role, limits, port, decoder, writer, ...left })
     this.incoming = incoming
     return incoming
   }
@@ -128,7 +126,7 @@ export class FrameStream implements Listener {
   }
 
   onEnd(): void {
-    this.end("Peer")
+    this.incoming.end("Peer")
     // Unless our side stays open, there will be no event `drain` for those who wait for room.
     this.writer.drain()
   }
@@ -139,12 +137,7 @@ export class FrameStream implements Listener {
   }
 
   onClose(reason: Io | undefined): void {
-    this.end(reason ?? "Peer")
+    this.incoming.end(reason ?? "Peer")
     this.writer.end(reason ?? "Peer")
-  }
-
-  private end(reason: "Peer" | Io): void {
-    this.ended ??= reason
-    this.incoming.end(reason)
   }
 }
