@@ -8,6 +8,7 @@ import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import { OptionError } from "@websocket-stream/core/OptionError"
 import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -235,7 +236,7 @@ const send = (
     agent: false
   })
   // From the first moment and for good: a request that is destroyed before it is answered raises an error.
-  return request.on("error", ignore)
+  return request.on("error", constVoid)
 }
 
 const answer = (request: Http.ClientRequest): Effect.Effect<Answer, OpenError> =>
@@ -243,7 +244,7 @@ const answer = (request: Http.ClientRequest): Effect.Effect<Answer, OpenError> =
     request.on("error", (error) => resume(Effect.fail(new OpenError({ reason: ioReason(error) }))))
     request.on("upgrade", ({ headers, statusCode = 0 }, socket, head) => {
       // Until the stream has it: an error that nobody listens to ends the process.
-      socket.on("error", ignore)
+      socket.on("error", constVoid)
       resume(Effect.succeed({ response: { status: statusCode, headers }, socket, head }))
     })
     // What is no upgrade is an answer, too: the handshake finds what is wrong with it.
@@ -263,7 +264,5 @@ const parseUrl = (url: string | URL): Result.Result<URL, OptionError> => {
   if (parsed.hash !== "") return wrong("free of a fragment")
   return Result.succeed(parsed)
 }
-
-const ignore = () => {}
 
 const invalidOption = (error: OptionError) => new OpenError({ reason: new InvalidOption({ error }) })

@@ -11,6 +11,7 @@ import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
+import { constVoid } from "effect/Function"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http"
@@ -129,7 +130,7 @@ export const runUpgrades = <E, R>(
     const fork = yield* FiberSet.makeRuntime<Exclude<R, Scope.Scope>>()
     const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array) => {
       // Node takes its own listener off before the event: without another one an error would end the process.
-      socket.on("error", ignore)
+      socket.on("error", constVoid)
       fork(Effect.scoped(handler({ request, socket, head })).pipe(Effect.catchCause(logUnlessEnd)))
     }
     yield* listen(server, "upgrade", onUpgrade)
@@ -189,8 +190,6 @@ export const reject = (upgrade: Upgrade, response: OpeningHandshake.Response): E
     upgrade.socket.write(format(response))
     return finish(upgrade.socket, WebsocketStream.defaultLinger)
   })
-
-const ignore = () => {}
 
 const listen = (server: Server, event: "upgrade" | "request", listener: (...args: Array<any>) => void) =>
   Effect.acquireRelease(

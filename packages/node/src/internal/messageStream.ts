@@ -20,11 +20,12 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
+import type { Closed, Sendable, SendOptions } from "../Websocket.ts"
 import { Encode, type Io, type ReadError, WriteError } from "../WebsocketError.ts"
 import { type CompressionOptions, Deflater, Inflater } from "./deflate.ts"
 import type { Estate, Incoming } from "./frameStream.ts"
 import { MessageReader, type Replier } from "./messageReader.ts"
-import { MessageWriter, type Sendable, type SendOptions } from "./messageWriter.ts"
+import { MessageWriter } from "./messageWriter.ts"
 import { Pings } from "./pings.ts"
 import { Waiters } from "./waiters.ts"
 
@@ -53,7 +54,7 @@ export class MessageStream implements Incoming, Replier {
   private readonly reader: MessageReader
   private readonly writer: MessageWriter
   private readonly pings = new Pings()
-  private readonly receivingPieces = Semaphore.makeUnsafe(1)
+  private receivingPieces: Semaphore.Semaphore | undefined = undefined
   private isFinished = false
   private hasEnded = false
   // Those who wait for the peer's Close frame, or for the end of its bytes.
@@ -89,12 +90,10 @@ export class MessageStream implements Incoming, Replier {
     this.messages = Stream.fromPull(Effect.succeed(Effect.catchTag(this.reader.all, "ReadError", endIfClean)))
   }
 
-  readonly receiveStream: Effect.Effect<ReceivedStream, ReadError, Scope.Scope> = Effect.suspend(() =>
-    Effect.andThen(
-      Effect.acquireRelease(this.receivingPieces.take(1), () => this.receivingPieces.release(1)),
-      this.receivePieces
-    )
-  )
+  get receiveStream(): Effect.Effect<ReceivedStream, ReadError, Scope.Scope> {
+    const one = this.receivingPieces ??= Semaphore.makeUnsafe(1)
+    return Effect.andThen(Effect.acquireRelease(one.take(1), () => one.release(1)), this.receivePieces())
+  }
 
   readonly send = (message: Sendable, options?: SendOptions): Effect.Effect<void, WriteError> =>
     this.writer.sendAll([message], options?.compress ?? true)
@@ -142,12 +141,12 @@ export class MessageStream implements Incoming, Replier {
       )
     })
 
-  readonly closed = Effect.suspend(() =>
-    Effect.map(until(this.finishing, () => this.isFinished), () => {
+  get closed(): Effect.Effect<Closed> {
+    return Effect.map(until(this.finishing, () => this.isFinished), () => {
       const { received = Close.abnormal, sent } = this.connection.closing
       return { sent, received, clean: sent !== undefined && received.code !== CloseCode.AbnormalClosure }
     })
-  )
+  }
 
   /** Begins with what the stream has read already. */
   begin(): void {
@@ -207,11 +206,12 @@ export class MessageStream implements Incoming, Replier {
   }
 
   // What is there already is taken as it is; otherwise the next message goes by pieces from its next part on.
-  private readonly receivePieces: Effect.Effect<ReceivedStream, ReadError, Scope.Scope> = Effect.suspend(() => {
-    if (this.reader.isReady) {
-      return Effect.map(this.reader.one, (message) => received(message.opcode, Stream.make(message.payload)))
-    }
+  private receivePieces(): Effect.Effect<ReceivedStream, ReadError, Scope.Scope> {
     return Effect.gen({ self: this }, function*() {
+      if (this.reader.isReady) {
+        const message = yield* this.reader.one
+        return received(message.opcode, Stream.make(message.payload))
+      }
       const pieces = yield* Effect.acquireRelease(
         Effect.sync(() => this.reader.beginPieces()),
         (pieces) => Effect.sync(() => this.reader.endPieces(pieces))
@@ -224,7 +224,7 @@ export class MessageStream implements Incoming, Replier {
       )
       return received(pieces.opcode!, stream)
     })
-  })
+  }
 
   /** Sends a Close frame, unless one was sent; answers why it cannot be. */
   private beginClosing(close: Close.Close): EncodeError | undefined {

@@ -10,20 +10,16 @@ import * as Opcode from "@websocket-stream/core/Opcode"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { constTrue } from "effect/Function"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
+import type { Sendable } from "../Websocket.ts"
 import { Encode, WriteError } from "../WebsocketError.ts"
 import { closedAs } from "./closed.ts"
 import type { Compressed, Deflater } from "./deflate.ts"
 import type { Port } from "./duplex.ts"
 import type { FrameWriter } from "./frameWriter.ts"
-
-export type Sendable = string | Uint8Array | Message.Message
-
-export interface SendOptions {
-  readonly compress?: boolean | undefined
-}
 
 export class MessageWriter {
   private readonly port: Port
@@ -147,7 +143,7 @@ export class MessageWriter {
       }
       this.writer.queue(checked.success)
       return Exit.void
-    }, always)
+    }, constTrue)
   }
 
   private get closed(): Exit.Exit<never, WriteError> | undefined {
@@ -186,5 +182,3 @@ const isSmall = (frame: Frame.Frame, deflater: Deflater): boolean => frame.paylo
 
 const compress = (deflater: Deflater, payload: Uint8Array): Effect.Effect<Compressed> =>
   Effect.callback((resume) => deflater.compress(payload, (compressed) => resume(Effect.succeed(compressed))))
-
-const always = () => true
