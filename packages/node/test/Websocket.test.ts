@@ -218,6 +218,21 @@ describe("Websocket", () => {
       assert.strictEqual((yield* Fiber.join(closing)).code, 1006)
     }))
 
+  it.live("fails whoever receives as soon as its scope closes, before the peer has agreed to close", () =>
+    Effect.gen(function*() {
+      const { client: peer, server } = yield* streams
+      const scope = yield* Scope.make()
+      const ws = yield* Scope.provide(Websocket.make(server), scope)
+      const receiving = yield* Effect.forkChild(Effect.flip(ws.receive), { startImmediately: true })
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      const { reason } = yield* Fiber.join(receiving)
+      assert.deepStrictEqual(reason._tag === "Closed" && [reason.by, reason.clean], ["Us", false])
+      // Closing goes on all the same.
+      assert.strictEqual((yield* peer.read).opcode, Opcode.Close)
+      yield* peer.write(Opcode.Close, closeBody(1000))
+      yield* Fiber.join(closing)
+    }))
+
   it.live("keeps nothing that was taken, however long the queue is never empty", () =>
     Effect.gen(function*() {
       const { peer, ws } = yield* withPeer()

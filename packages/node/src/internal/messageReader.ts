@@ -58,6 +58,7 @@ export class MessageReader extends Supply<Message.Message> {
   // A Close frame or an error behind messages that nobody has answered yet.
   private verdict: FramePart | ProtocolError | undefined = undefined
   private isTaking = false
+  private isOver = false
   private ended: "Peer" | "Us" | Io | undefined = undefined
 
   constructor(options: MessageReaderOptions) {
@@ -121,6 +122,15 @@ export class MessageReader extends Supply<Message.Message> {
     this.pull()
   }
 
+  /** Nobody is to receive any more: whoever waits is told so now. Frames are still read, for the closing handshake. */
+  giveUp(): void {
+    this.queue = []
+    this.taken = 0
+    this.queuedBytes = 0
+    this.failTakers(abnormal("Us"))
+    this.dropUnawaited()
+  }
+
   /** We have closed: what nobody waits for is dropped from now on, so that the peer's Close frame is reached. */
   dropUnawaited(): void {
     this.drops = true
@@ -167,10 +177,6 @@ export class MessageReader extends Supply<Message.Message> {
   /** What the connection ended of, once it has. */
   get failed(): Exit.Exit<never, ReadError> {
     return this.failure!
-  }
-
-  private get isOver(): boolean {
-    return this.failure !== undefined
   }
 
   // What is kept of an unfinished message counts, too, unless somebody waits for just that message.
@@ -303,6 +309,11 @@ export class MessageReader extends Supply<Message.Message> {
   }
 
   private failWith(reason: ReadError["reason"]): void {
+    this.isOver = true
+    this.failTakers(reason)
+  }
+
+  private failTakers(reason: ReadError["reason"]): void {
     const failure = this.failure ??= Exit.fail(new ReadError({ reason }))
     this.pieces?.fail(failure)
     this.nextPieces?.fail(failure)

@@ -161,6 +161,7 @@ export class MessageStream implements Incoming, Replier {
   release(code: number): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.beginClosing(Close.make(code))
+      this.reader.giveUp()
       // RFC 6455 7.1.1: a client waits for the server to end TCP, and a server that has ended its side reads on until the
       // client has done so, too. A socket that is closed while the peer still sends resets the connection, and the peer may
       // never see our Close frame.
