@@ -12,6 +12,7 @@
  * | `InvalidKey` | 400 | 4.2.1 |
  * | `InvalidSubprotocols` | 400 | 4.1 |
  * | `InvalidExtensions` | 400 | 9.1 |
+ * | `ForbiddenOrigin` | 403 | 4.2.2 |
  *
  * | reason of a `ResponseError` | RFC 6455 |
  * | --- | --- |
@@ -41,6 +42,7 @@ export type RequestReason =
   | { readonly _tag: "InvalidKey"; readonly key: string | undefined }
   | { readonly _tag: "InvalidSubprotocols"; readonly subprotocols: string }
   | { readonly _tag: "InvalidExtensions"; readonly extensions: string }
+  | { readonly _tag: "ForbiddenOrigin"; readonly origin: string }
 
 /**
  * What a client finds wrong with a server's response. Values are as the server sent them.
@@ -64,7 +66,7 @@ export type ResponseReason =
  */
 export class RequestError extends Data.TaggedError("RequestError")<{ readonly reason: RequestReason }> {
   /** The HTTP status that answers it. */
-  get status(): 400 | 405 | 426 {
+  get status(): 400 | 403 | 405 | 426 {
     return requestRules[this.reason._tag].status
   }
 
@@ -107,7 +109,8 @@ const requestRules = {
   UnsupportedVersion: { status: 426, section: "4.4" },
   InvalidKey: { status: 400, section: "4.2.1" },
   InvalidSubprotocols: { status: 400, section: "4.1" },
-  InvalidExtensions: { status: 400, section: "9.1" }
+  InvalidExtensions: { status: 400, section: "9.1" },
+  ForbiddenOrigin: { status: 403, section: "4.2.2" }
 } as const
 
 const describeRequest = (reason: RequestReason): string => {
@@ -128,6 +131,8 @@ const describeRequest = (reason: RequestReason): string => {
       return "Sec-WebSocket-Protocol must list tokens, each of them once"
     case "InvalidExtensions":
       return "Sec-WebSocket-Extensions must list names with their parameters"
+    case "ForbiddenOrigin":
+      return `pages of the origin ${reason.origin} may not connect here`
   }
 }
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as HandshakeError from "@websocket-stream/core/HandshakeError"
 import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
+import * as Origin from "@websocket-stream/core/Origin"
 import * as Result from "effect/Result"
 import { validOffer, validRequest, validResponse, withHeaders } from "./support/handshakes.ts"
 import { docTable } from "./support/sources.ts"
@@ -107,8 +108,25 @@ const requestCases: { readonly [T in RequestTag]: RequestCase } = {
         "Sec-WebSocket-Extensions must list names with their parameters (RFC 6455 9.1)"
       ]
     )
+  },
+  ForbiddenOrigin: {
+    status: 403,
+    section: "4.2.2",
+    cases: ["http://example.com", "null", ""].map((origin) => [
+      requestWith({ origin }),
+      { _tag: "ForbiddenOrigin", origin },
+      `pages of the origin ${origin} may not connect here (RFC 6455 4.2.2)`
+    ])
   }
 }
+
+const checkOrigin = Result.getOrThrow(Origin.check())
+
+// What of a request is looked at in which order: who may connect at all comes last.
+const errorOf = (request: OpeningHandshake.ReceivedRequest) =>
+  Result.isFailure(OpeningHandshake.read(request))
+    ? Result.getOrThrow(Result.flip(OpeningHandshake.read(request)))
+    : checkOrigin(request.headers)!
 
 type ResponseCases = ReadonlyArray<
   readonly [{ status: number; headers: OpeningHandshake.Headers }, HandshakeError.ResponseReason, message: string]
@@ -158,7 +176,7 @@ describe("RequestError", () => {
   for (const [tag, { cases, section, status }] of Object.entries(requestCases)) {
     it(`${tag} is answered with ${status}`, () => {
       for (const [request, reason, message] of cases) {
-        const error = Result.getOrThrow(Result.flip(OpeningHandshake.read(request)))
+        const error = errorOf(request)
         assert.isTrue(HandshakeError.isHandshakeError(error))
         assert.strictEqual(error._tag, "RequestError")
         assert.strictEqual(error.reason._tag, tag)

@@ -19,6 +19,7 @@ const levels: { readonly [name: string]: number } = {
   ProtocolError: 1,
   "internal/extensions": 1,
   Frame: 2,
+  Origin: 2,
   PermessageDeflate: 2,
   Close: 3,
   OpeningHandshake: 3,
