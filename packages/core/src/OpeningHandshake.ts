@@ -115,25 +115,25 @@ export interface Response {
  */
 export const read = ({ headers, httpVersion, method }: ReceivedRequest): Result.Result<Offer, RequestError> => {
   // RFC 6455 4.2.1, in its order.
-  if (method !== "GET") return refuse({ _tag: "MethodNotGet", method })
-  if (httpVersion === "1.0" || httpVersion === "0.9") return refuse({ _tag: "HttpTooOld", httpVersion })
-  if (line(headers, "host") === undefined) return refuse({ _tag: "NoHost" })
-  if (!asksForUpgrade(headers)) return refuse({ _tag: "NotAnUpgrade" })
+  if (method !== "GET") return deny({ _tag: "MethodNotGet", method })
+  if (httpVersion === "1.0" || httpVersion === "0.9") return deny({ _tag: "HttpTooOld", httpVersion })
+  if (line(headers, "host") === undefined) return deny({ _tag: "NoHost" })
+  if (!asksForUpgrade(headers)) return deny({ _tag: "NotAnUpgrade" })
   // RFC 6455 4.4 lets the version be looked at first: the rest means nothing to us in another one.
   const version = line(headers, "sec-websocket-version")
-  if (version !== "13") return refuse({ _tag: "UnsupportedVersion", version })
+  if (version !== "13") return deny({ _tag: "UnsupportedVersion", version })
   const key = line(headers, "sec-websocket-key")
-  if (key === undefined || !isBase64Of16Bytes(key)) return refuse({ _tag: "InvalidKey", key })
+  if (key === undefined || !isBase64Of16Bytes(key)) return deny({ _tag: "InvalidKey", key })
   const protocolLine = line(headers, "sec-websocket-protocol")
   const subprotocols = list(protocolLine ?? "")
   // RFC 6455 4.1: "The elements that comprise this value MUST be non-empty strings [...] and MUST all be unique strings."
   if (protocolLine !== undefined && (subprotocols.length === 0 || !areUniqueTokens(subprotocols))) {
-    return refuse({ _tag: "InvalidSubprotocols", subprotocols: protocolLine })
+    return deny({ _tag: "InvalidSubprotocols", subprotocols: protocolLine })
   }
   const extensions = line(headers, "sec-websocket-extensions")
   // RFC 6455 9.1: a value that does not follow the grammar fails the handshake; one that is not known is just declined.
   if (extensions !== undefined && parseExtensions(extensions) === undefined) {
-    return refuse({ _tag: "InvalidExtensions", extensions })
+    return deny({ _tag: "InvalidExtensions", extensions })
   }
   return Result.succeed({ key, subprotocols, extensions })
 }
@@ -229,6 +229,45 @@ export const reject = (error: RequestError): Response => ({
   ],
   body: `${error.message}\n`
 })
+
+/**
+ * A response of the application's own that opens no connection: whoever asks is not known, or goes elsewhere, or comes too
+ * often.
+ *
+ * **Details**
+ *
+ * Closes the connection. Fails with an `OptionError` for a status that is not between 300 and 599, and for a header that could
+ * not be sent as it is or that belongs to the handshake itself.
+ *
+ * **Example** (Who is it?)
+ *
+ * ```ts
+ * import { OpeningHandshake } from "@websocket-stream/core"
+ * import { Result } from "effect"
+ *
+ * const response = OpeningHandshake.refuse({ status: 401, headers: [["WWW-Authenticate", "Basic"]] })
+ * Result.getOrThrow(response).headers // => [["Connection", "close"], ["WWW-Authenticate", "Basic"]]
+ * ```
+ *
+ * @category server
+ * @since 0.1.0
+ */
+export const refuse = (options: {
+  readonly status: number
+  /** Default: none. */
+  readonly headers?: HeaderLines | undefined
+  /** Text. Default: empty. */
+  readonly body?: string | undefined
+}): Result.Result<Response, OptionError> => {
+  const { body = "", headers = [], status } = options
+  // RFC 9110 15.2: a status of 1xx is no final one; and with a 2xx the client would take itself for served.
+  const wrong = Number.isInteger(status) && status >= 300 && status <= 599
+    ? checkHeaders(headers)
+    : new OptionError({ option: "status", value: status, expected: "a whole number from 300 to 599" })
+  return wrong === undefined
+    ? Result.succeed({ status, headers: [["Connection", "close"], ...headers], body })
+    : Result.fail(wrong)
+}
 
 /**
  * What a client asks for.
@@ -357,7 +396,7 @@ export const confirm = (
 export const acceptKey = (key: string): string =>
   Base64.encode(sha1(utf8ToBytes(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)))
 
-const refuse = (reason: RequestReason) => Result.fail(new RequestError({ reason }))
+const deny = (reason: RequestReason) => Result.fail(new RequestError({ reason }))
 const distrust = (reason: ResponseReason) => Result.fail(new ResponseError({ reason }))
 
 // RFC 6455 4.2.1: Upgrade has "websocket" and Connection has "Upgrade", both whatever their case.

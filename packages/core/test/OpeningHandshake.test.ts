@@ -187,3 +187,30 @@ describe("OpeningHandshake.reject", () => {
     }
   })
 })
+
+describe("OpeningHandshake.refuse", () => {
+  it("closes the connection with what the application says", () => {
+    assert.deepStrictEqual<Result.Result<OpeningHandshake.Response, unknown>>(
+      OpeningHandshake.refuse({ status: 503, headers: [["Retry-After", "60"]], body: "full\n" }),
+      Result.succeed({ status: 503, headers: [["Connection", "close"], ["Retry-After", "60"]], body: "full\n" })
+    )
+    assert.strictEqual(Result.getOrThrow(OpeningHandshake.refuse({ status: 300 })).body, "")
+    assert.strictEqual(Result.getOrThrow(OpeningHandshake.refuse({ status: 599 })).status, 599)
+  })
+
+  it("fails for a status that refuses nothing", () => {
+    for (const status of [101, 200, 299, 600, 404.5, Number.NaN]) {
+      const error = Result.getOrThrow(Result.flip(OpeningHandshake.refuse({ status })))
+      assert.strictEqual(error.message, `status is ${status}, it must be a whole number from 300 to 599`)
+    }
+  })
+
+  it("R17 fails for a header that would end its line, or is the handshake's own", () => {
+    for (
+      const headers of [[["X-Name", "a\r\nSet-Cookie: b"]], [["X Name", "a"]], [["Connection", "keep-alive"]]] as const
+    ) {
+      const error = Result.getOrThrow(Result.flip(OpeningHandshake.refuse({ status: 401, headers })))
+      assert.strictEqual(error.option, `headers.${headers[0][0]}`)
+    }
+  })
+})
