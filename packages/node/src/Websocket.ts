@@ -9,20 +9,22 @@
  * @since 0.1.0
  */
 import type * as Close from "@websocket-stream/core/Close"
-import * as CloseCode from "@websocket-stream/core/CloseCode"
+import type { Closing } from "@websocket-stream/core/Connection"
 import type * as Message from "@websocket-stream/core/Message"
 import { OptionError } from "@websocket-stream/core/OptionError"
 import type * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import type { NonEmptyReadonlyArray } from "effect/Array"
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import { closeCodeOf } from "./internal/closed.ts"
 import { FrameStream } from "./internal/frameStream.ts"
+import { checkMessageOptions } from "./internal/messageOptions.ts"
 import { MessageStream } from "./internal/messageStream.ts"
+import * as Meter from "./internal/meter.ts"
 import type { ReadError, WriteError } from "./WebsocketError.ts"
 import type { WebsocketStream } from "./WebsocketStream.ts"
 
@@ -92,6 +94,9 @@ export class Websocket extends Context.Service<Websocket, {
 
   /** Sends a ping, with up to 125 bytes of payload, and waits for its pong: how long that took. */
   readonly ping: (payload?: Uint8Array) => Effect.Effect<Duration.Duration, ReadError | WriteError>
+
+  /** How long the newest pong took that was waited for: by `ping`, or by a server's heartbeat. */
+  readonly roundTrip: Effect.Effect<Option.Option<Duration.Duration>>
 
   /**
    * Closes the connection, and waits for the peer to agree: succeeds with what it said, 1005 if that was nothing and 1006 if it
@@ -166,6 +171,8 @@ export interface Options {
   readonly receiveBuffer?: number | undefined
   /** How long to wait for the peer's Close frame, and then for the end of TCP. Default: {@link defaultCloseDeadline}. */
   readonly closeDeadline?: Duration.Input | undefined
+  /** Whether to count for `WebsocketMetrics`. Default: false. */
+  readonly metrics?: boolean | undefined
 }
 
 /**
@@ -228,9 +235,10 @@ export const make = (
   stream: WebsocketStream["Service"],
   options?: Options
 ): Effect.Effect<Websocket["Service"], OptionError, Scope.Scope> =>
-  Effect.suspend(() => {
-    const wrong = checkOptions(options)
-    if (wrong !== undefined) return Effect.fail(wrong)
+  Effect.gen(function*() {
+    const wrong = checkMessageOptions(options)
+    if (wrong !== undefined) return yield* wrong
+    const meter = options?.metrics === true ? yield* Meter.current : undefined
     const messages = stream instanceof FrameStream
       ? stream.takeOver((estate) =>
         new MessageStream(estate, {
@@ -242,37 +250,32 @@ export const make = (
             memLevel: options?.compression?.memLevel ?? 8
           },
           receiveBuffer: options?.receiveBuffer ?? defaultReceiveBuffer,
-          closeDeadline: options?.closeDeadline ?? defaultCloseDeadline
+          closeDeadline: options?.closeDeadline ?? defaultCloseDeadline,
+          meter
         })
       )
       : undefined
     if (messages === undefined) {
-      return Effect.fail(
-        new OptionError({
-          option: "stream",
-          value: stream,
-          expected: "a stream that WebsocketStream.make made and that no other Websocket has taken over"
-        })
-      )
+      return yield* new OptionError({
+        option: "stream",
+        value: stream,
+        expected: "a stream that WebsocketStream.make made and that no other Websocket has taken over"
+      })
     }
     messages.begin()
-    return Effect.as(Effect.addFinalizer((exit) => messages.release(closeCodeOf(exit))), messages)
+    yield* Effect.addFinalizer((exit) => closing(messages, closeCodeOf(exit)))
+    return messages
   })
 
-// RFC 6455 7.4.1. What went wrong is nothing that a peer is told.
-const closeCodeOf = (exit: Exit.Exit<unknown, unknown>): number => {
-  if (Exit.isSuccess(exit)) return CloseCode.Normal
-  return Cause.hasInterruptsOnly(exit.cause) ? CloseCode.GoingAway : CloseCode.InternalError
-}
+const closing = (messages: MessageStream, code: number): Effect.Effect<void> =>
+  messages.release(code).pipe(
+    Effect.andThen(Effect.suspend(() => Effect.annotateCurrentSpan(closingAttributes(messages.closing)))),
+    // A stack would tell who made the scope, and costs microseconds.
+    Effect.withSpan("websocket.close", undefined, { captureStackTrace: false })
+  )
 
-const checkOptions = (options: Options | undefined): OptionError | undefined => {
-  const { compression, receiveBuffer = defaultReceiveBuffer } = options ?? {}
-  const whole = (option: string, value: number, from: number, to: number): OptionError | undefined =>
-    Number.isSafeInteger(value) && value >= from && value <= to
-      ? undefined
-      : new OptionError({ option, value, expected: `a whole number from ${from} to ${to}` })
-  return whole("receiveBuffer", receiveBuffer, 1, Number.MAX_SAFE_INTEGER) ??
-    whole("compression.threshold", compression?.threshold ?? 0, 0, Number.MAX_SAFE_INTEGER) ??
-    whole("compression.level", compression?.level ?? 6, 0, 9) ??
-    whole("compression.memLevel", compression?.memLevel ?? 8, 1, 9)
-}
+const closingAttributes = ({ by, received, sent }: Closing) => ({
+  "websocket.close.by": by,
+  "websocket.close.sent": sent?.code,
+  "websocket.close.received": received?.code
+})

@@ -10,6 +10,8 @@ import type { RequestError, ResponseError } from "@websocket-stream/core/Handsha
 import type { OptionError } from "@websocket-stream/core/OptionError"
 import type { ProtocolError } from "@websocket-stream/core/ProtocolError"
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import { type IncomingHttpHeaders, STATUS_CODES } from "node:http"
 
 /**
  * Nothing happened: no whole frame was there to read, or no room to write one. Try again after `awaitReadable` or
@@ -111,7 +113,7 @@ export class Encode extends Data.TaggedClass("Encode")<{ readonly error: EncodeE
 }
 
 /**
- * The opening handshake failed: a server could not take the request, or a client not the response.
+ * The opening handshake failed: a server could not take the request, or a client not the 101.
  *
  * @category reasons
  * @since 0.1.0
@@ -119,6 +121,84 @@ export class Encode extends Data.TaggedClass("Encode")<{ readonly error: EncodeE
 export class Handshake extends Data.TaggedClass("Handshake")<{ readonly error: RequestError | ResponseError }> {
   get message(): string {
     return this.error.message
+  }
+}
+
+/**
+ * The server answered with a status other than 101: it may ask for a login, send elsewhere, or speak no WebSocket there.
+ *
+ * **Details**
+ *
+ * `headers` are Node's: names in lower case. `body` is its beginning as UTF-8, as far as it had come: at most 1 KiB.
+ *
+ * **Example** (A server that is busy)
+ *
+ * ```ts
+ * import { WebsocketClient } from "@websocket-stream/node"
+ * import { Effect } from "effect"
+ * import { once } from "node:events"
+ * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * const server = createServer((_, response) => {
+ *   response.writeHead(503, { "Retry-After": "7" }).end("too many\n")
+ * })
+ * await once(server.listen(0, "127.0.0.1"), "listening")
+ * const { port } = server.address() as AddressInfo
+ *
+ * const program = Effect.as(WebsocketClient.connect(`ws://127.0.0.1:${port}/`), "open").pipe(
+ *   Effect.catchReason("OpenError", "Refused", ({ body, headers, status }) =>
+ *     Effect.succeed(`${status}, ${body.trim()}: come back in ${headers["retry-after"]} s`))
+ * )
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => "503, too many: come back in 7 s"
+ * server.close()
+ * ```
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Refused extends Data.TaggedClass("Refused")<{
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}> {
+  get message(): string {
+    const name = STATUS_CODES[this.status]
+    return `the server refused the connection with status ${this.status}${name === undefined ? "" : ` ${name}`}`
+  }
+}
+
+/**
+ * The server redirects to where we do not follow: to another scheme, or from `wss:` to `ws:`.
+ *
+ * **Details**
+ *
+ * `location` is as the server sent it, without its userinfo.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class InvalidRedirect extends Data.TaggedClass("InvalidRedirect")<{
+  readonly status: number
+  readonly location: string
+  /** What it must be, as the end of a sentence. */
+  readonly expected: string
+}> {
+  get message(): string {
+    return `the server redirects (${this.status}) to ${this.location}, it must be ${this.expected}`
+  }
+}
+
+/**
+ * The connection was not open in time.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class Deadline extends Data.TaggedClass("Deadline")<{ readonly duration: Duration.Duration }> {
+  get message(): string {
+    return `the connection did not open within ${Duration.format(this.duration)}; raise openDeadline`
   }
 }
 
@@ -188,7 +268,21 @@ export class WriteError extends Data.TaggedError("WriteError")<{
  * @since 0.1.0
  */
 export class OpenError extends Data.TaggedError("OpenError")<{
-  readonly reason: Handshake | InvalidOption | Io
+  readonly reason: Handshake | Refused | InvalidRedirect | Deadline | InvalidOption | Io
+}> {
+  override get message(): string {
+    return this.reason.message
+  }
+}
+
+/**
+ * A server could not listen.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ListenError extends Data.TaggedError("ListenError")<{
+  readonly reason: InvalidOption | Io
 }> {
   override get message(): string {
     return this.reason.message
@@ -218,3 +312,11 @@ export const isWriteError = (value: unknown): value is WriteError => value insta
  * @since 0.1.0
  */
 export const isOpenError = (value: unknown): value is OpenError => value instanceof OpenError
+
+/**
+ * Whether a value is a `ListenError`.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isListenError = (value: unknown): value is ListenError => value instanceof ListenError

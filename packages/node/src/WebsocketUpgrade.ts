@@ -4,22 +4,19 @@
  *
  * @since 0.1.0
  */
-import { RequestError } from "@websocket-stream/core/HandshakeError"
-import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
-import type { OptionError } from "@websocket-stream/core/OptionError"
-import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
-import * as Cause from "effect/Cause"
+import type * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
+import type * as Origin from "@websocket-stream/core/Origin"
+import type * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import { constVoid } from "effect/Function"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http"
+import type { IncomingMessage, Server } from "node:http"
 import type { Duplex } from "node:stream"
-import { deflateOptions } from "./internal/deflate.ts"
-import { finish } from "./internal/duplex.ts"
-import { Handshake, InvalidOption, OpenError, ReadError, WriteError } from "./WebsocketError.ts"
-import * as WebsocketStream from "./WebsocketStream.ts"
+import { logUnlessEnd } from "./internal/handlerEnd.ts"
+import * as Opening from "./internal/upgrade.ts"
+import type { OpenError } from "./WebsocketError.ts"
+import type * as WebsocketStream from "./WebsocketStream.ts"
 
 /**
  * What an HTTP server hands over with its event `upgrade`: the request, its connection, and bytes that came behind it.
@@ -42,6 +39,11 @@ export interface Upgrade {
 export interface Options extends Omit<WebsocketStream.Options, "role" | "head" | "rsv1"> {
   /** Subprotocols that we speak; of these the one that the client likes best is chosen, or none. Default: none. */
   readonly subprotocols?: ReadonlyArray<string> | undefined
+  /**
+   * The origins whose pages may connect besides those of our own host, or what says whether one may: `() => true` lets all in.
+   * Others get a 403 (RFC 6455 10.2). Default: none.
+   */
+  readonly origins?: Origin.Allowed | undefined
   /** Further headers of the 101. Default: none. */
   readonly headers?: OpeningHandshake.HeaderLines | undefined
   /**
@@ -117,7 +119,7 @@ export const run = <E, R>(
 
 /**
  * As {@link run}, before the handshake: the handler answers the request with {@link accept} or {@link reject}, and may take
- * its time and look at what it likes.
+ * its time and look at what it likes. One that ends without an answer has it answered with a 500.
  *
  * @category running
  * @since 0.1.0
@@ -131,10 +133,16 @@ export const runUpgrades = <E, R>(
     const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array) => {
       // Node takes its own listener off before the event: without another one an error would end the process.
       socket.on("error", constVoid)
-      fork(Effect.scoped(handler({ request, socket, head })).pipe(Effect.catchCause(logUnlessEnd)))
+      const upgrade = { request, socket, head }
+      fork(
+        Effect.scoped(handler(upgrade)).pipe(
+          Effect.catchCause(logUnlessEnd),
+          Effect.ensuring(Opening.rejectUnanswered(upgrade))
+        )
+      )
     }
     yield* listen(server, "upgrade", onUpgrade)
-    if (server.listenerCount("request") === 0) yield* listen(server, "request", refuse)
+    if (server.listenerCount("request") === 0) yield* listen(server, "request", Opening.answerRequest)
     return yield* Effect.never
   }).pipe(Effect.scoped)
 
@@ -150,87 +158,19 @@ export const runUpgrades = <E, R>(
  * @since 0.1.0
  */
 export const accept = (upgrade: Upgrade, options?: Options): Effect.Effect<Connection, OpenError, Scope.Scope> =>
-  Effect.gen(function*() {
-    const { head, request, socket } = upgrade
-    const offer = OpeningHandshake.read(received(request))
-    if (Result.isFailure(offer)) {
-      yield* reject(upgrade, OpeningHandshake.reject(offer.failure))
-      return yield* new OpenError({ reason: new Handshake({ error: offer.failure }) })
-    }
-    // RFC 6455 4.1: the client lists its subprotocols "ordered by preference".
-    const subprotocol = offer.success.subprotocols.find((name) => options?.subprotocols?.includes(name))
-    const wanted = deflateOptions(options?.deflate)
-    if (Result.isFailure(wanted)) return yield* misconfigured(upgrade, wanted.failure)
-    const agreed = wanted.success === undefined || offer.success.extensions === undefined
-      ? undefined
-      : PermessageDeflate.accept(offer.success.extensions, wanted.success)
-    const response = OpeningHandshake.accept(offer.success, {
-      subprotocol,
-      extensions: agreed?.header,
-      headers: options?.headers
-    })
-    if (Result.isFailure(response)) return yield* misconfigured(upgrade, response.failure)
-    const rsv1 = agreed !== undefined
-    const stream = yield* WebsocketStream.make(socket, { ...options, role: "server", head, rsv1 }).pipe(
-      Effect.catchTag("OptionError", (error) => misconfigured(upgrade, error))
-    )
-    // Before anybody has the stream, so that nothing can be written ahead of it.
-    socket.write(format(response.success))
-    return { stream, request, subprotocol, deflate: agreed?.parameters }
-  })
+  Effect.flatMap(Opening.readOffer(upgrade, options), (offer) => Opening.open(upgrade, offer, options))
 
 /**
- * Answers the request with an HTTP response instead, and closes the socket.
+ * Answers the request with an HTTP response instead, and closes the socket. `OpeningHandshake.refuse` makes one of what an
+ * application says; a header that would not stay in its line is a defect here.
  *
  * @category handshake
  * @since 0.1.0
  */
-export const reject = (upgrade: Upgrade, response: OpeningHandshake.Response): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    upgrade.socket.write(format(response))
-    return finish(upgrade.socket, WebsocketStream.defaultLinger)
-  })
+export const reject: (upgrade: Upgrade, response: OpeningHandshake.Response) => Effect.Effect<void> = Opening.reject
 
 const listen = (server: Server, event: "upgrade" | "request", listener: (...args: Array<any>) => void) =>
   Effect.acquireRelease(
     Effect.sync(() => server.on(event, listener)),
     () => Effect.sync(() => server.off(event, listener))
   )
-
-// What nobody else answers: a request that is no opening handshake.
-const refuse = (_: IncomingMessage, response: ServerResponse): void => {
-  const { body, headers, status } = OpeningHandshake.reject(new RequestError({ reason: { _tag: "NotAnUpgrade" } }))
-  response.statusCode = status
-  for (const [name, value] of headers) response.setHeader(name, value)
-  response.end(body)
-}
-
-const misconfigured = (upgrade: Upgrade, error: OptionError): Effect.Effect<never, OpenError> =>
-  Effect.andThen(
-    reject(upgrade, { status: 500, headers: [["Connection", "close"]], body: "" }),
-    new OpenError({ reason: new InvalidOption({ error }) })
-  )
-
-const received = ({ headers, httpVersion, method }: IncomingMessage): OpeningHandshake.ReceivedRequest => ({
-  method: method ?? "",
-  httpVersion,
-  headers
-})
-
-const format = ({ body, headers, status }: OpeningHandshake.Response): string => {
-  // RFC 9110 8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx".
-  const length: OpeningHandshake.HeaderLines = status === 101
-    ? []
-    : [["Content-Length", `${Buffer.byteLength(body)}`]]
-  const lines = [...headers, ...length].map(([name, value]) => `${name}: ${value}\r\n`)
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${body}`
-}
-
-// A connection that ended, or was never opened, is no fault of the handler's.
-const logUnlessEnd = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
-  const error = Cause.squash(cause)
-  const isEnd = error instanceof ReadError || error instanceof WriteError || error instanceof OpenError
-  return isEnd || Cause.hasInterruptsOnly(cause)
-    ? Effect.logDebug("WebSocket connection ended", cause)
-    : Effect.logError("WebSocket handler failed", cause)
-}

@@ -36,6 +36,7 @@ export class Port {
   private corked = false
   private isReceiving = false
   private ended = false
+  private heard = false
   /** Whether nothing goes either way any more. */
   isOver = false
 
@@ -103,8 +104,20 @@ export class Port {
   }
 
   /** Destroys the stream, whatever is queued. */
-  destroy(): void {
-    this.duplex.destroy()
+  destroy(error?: Error): void {
+    this.duplex.destroy(error)
+  }
+
+  /** Whether something came since this was last asked, or nothing could: a peer that we do not read cannot be heard. */
+  takeHeard(): boolean {
+    const heard = this.heard || !this.flowing
+    this.heard = false
+    return heard
+  }
+
+  /** Bytes that are queued and not gone. */
+  get queuedBytes(): number {
+    return this.duplex.writableLength
   }
 
   /** Gives the stream up: see `finish`. */
@@ -118,6 +131,7 @@ export class Port {
   /** @internal for the stream's events */
   receive(chunk: Uint8Array): void {
     if (this.isOver) return
+    this.heard = true
     const wasReceiving = this.isReceiving
     this.isReceiving = true
     const wantsMore = this.listener.onChunk(chunk)

@@ -14,6 +14,7 @@ import { type Io, Protocol, ReadError } from "../WebsocketError.ts"
 import { abnormal, closedAs } from "./closed.ts"
 import type { Inflated, Inflater } from "./deflate.ts"
 import type { Port } from "./duplex.ts"
+import type { Meter } from "./meter.ts"
 import { type Piece, PieceReader } from "./pieceReader.ts"
 import { Supply } from "./supply.ts"
 
@@ -33,6 +34,7 @@ export interface MessageReaderOptions {
   readonly inflater: Inflater | undefined
   /** Bytes of messages that may wait to be received. */
   readonly receiveBuffer: number
+  readonly meter: Meter | undefined
   readonly replier: Replier
 }
 
@@ -42,6 +44,7 @@ export class MessageReader extends Supply<Message.Message> {
   private readonly connection: Connection
   private readonly inflater: Inflater | undefined
   private readonly receiveBuffer: number
+  private readonly meter: Meter | undefined
   private readonly replier: Replier
 
   // The message that is received in pieces, until its last one has come.
@@ -51,7 +54,7 @@ export class MessageReader extends Supply<Message.Message> {
   private nextPieces: PieceReader | undefined = undefined
   private queue: Array<Message.Message> = []
   private taken = 0
-  private queuedBytes = 0
+  private queued = 0
   private isInflating = false
   private isParsing = false
   private drops = false
@@ -68,6 +71,7 @@ export class MessageReader extends Supply<Message.Message> {
     this.connection = options.connection
     this.inflater = options.inflater
     this.receiveBuffer = options.receiveBuffer
+    this.meter = options.meter
     this.replier = options.replier
   }
 
@@ -126,7 +130,7 @@ export class MessageReader extends Supply<Message.Message> {
   giveUp(): void {
     this.queue = []
     this.taken = 0
-    this.queuedBytes = 0
+    this.queued = 0
     this.failTakers(abnormal("Us"))
     this.dropUnawaited()
   }
@@ -145,7 +149,7 @@ export class MessageReader extends Supply<Message.Message> {
 
   protected shift(): Message.Message {
     const message = this.queue[this.taken++]!
-    this.queuedBytes -= costOf(message)
+    this.queued -= costOf(message)
     // A queue that is never quite empty must not keep what was taken.
     if (this.taken === takenAtMost) {
       this.queue = this.queue.slice(takenAtMost)
@@ -174,6 +178,11 @@ export class MessageReader extends Supply<Message.Message> {
     if (this.isOver || this.wantsMore) this.port.pull()
   }
 
+  /** What came and was not taken yet. */
+  get bufferedBytes(): number {
+    return this.queued + this.connection.heldBytes + this.decoder.bufferedBytes
+  }
+
   /** What the connection ended of, once it has. */
   get failed(): Exit.Exit<never, ReadError> {
     return this.failure!
@@ -184,7 +193,7 @@ export class MessageReader extends Supply<Message.Message> {
     if (this.isInflating || this.isOver || this.verdict !== undefined) return false
     if (this.drops || this.dropsPieces) return true
     if (this.pieces !== undefined) return this.pieces.queuedBytes < this.receiveBuffer
-    return this.queuedBytes < this.receiveBuffer &&
+    return this.queued < this.receiveBuffer &&
       (this.connection.heldBytes < this.receiveBuffer || this.isAwaited)
   }
 
@@ -227,6 +236,7 @@ export class MessageReader extends Supply<Message.Message> {
   }
 
   private handlePart(part: FramePart): void {
+    if (this.meter !== undefined && Opcode.isData(part.opcode)) this.meter.bytesReceived += part.payload.length
     const step = this.connection.receive(part, this.pieces !== undefined)
     if (Result.isFailure(step)) return this.endBy(step.failure)
     const { event, reply } = step.success
@@ -255,6 +265,7 @@ export class MessageReader extends Supply<Message.Message> {
   private receivePiece(piece: Piece): void {
     const { dropsPieces, pieces } = this
     if (piece.last) {
+      if (this.meter !== undefined) this.meter.messagesReceived++
       this.pieces = this.nextPieces
       this.nextPieces = undefined
       this.dropsPieces = false
@@ -267,9 +278,10 @@ export class MessageReader extends Supply<Message.Message> {
     if (this.pieces !== undefined) {
       return this.receivePiece({ opcode: message.opcode, payload: message.payload, last: true })
     }
+    if (this.meter !== undefined) this.meter.messagesReceived++
     if (this.drops && !this.isAwaited) return
     this.queue.push(message)
-    this.queuedBytes += costOf(message)
+    this.queued += costOf(message)
   }
 
   private inflate(opcode: Message.Message["opcode"], payload: Uint8Array): void {

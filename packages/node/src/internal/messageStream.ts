@@ -26,6 +26,7 @@ import { type CompressionOptions, Deflater, Inflater } from "./deflate.ts"
 import type { Estate, Incoming } from "./frameStream.ts"
 import { MessageReader, type Replier } from "./messageReader.ts"
 import { MessageWriter } from "./messageWriter.ts"
+import { type Meter, type Metered } from "./meter.ts"
 import { Pings } from "./pings.ts"
 import { Waiters } from "./waiters.ts"
 
@@ -35,6 +36,7 @@ export interface MessageStreamOptions {
   readonly compression: CompressionOptions
   readonly receiveBuffer: number
   readonly closeDeadline: Duration.Input
+  readonly meter: Meter | undefined
 }
 
 export interface ReceivedStream {
@@ -42,7 +44,7 @@ export interface ReceivedStream {
   readonly pieces: Stream.Stream<Uint8Array, ReadError>
 }
 
-export class MessageStream implements Incoming, Replier {
+export class MessageStream implements Incoming, Replier, Metered {
   readonly subprotocol: string | undefined
   readonly receive: Effect.Effect<Message.Message, ReadError>
   readonly receiveAll: Effect.Effect<NonEmptyReadonlyArray<Message.Message>, ReadError>
@@ -50,6 +52,7 @@ export class MessageStream implements Incoming, Replier {
 
   private readonly estate: Estate
   private readonly closeDeadline: Duration.Input
+  private readonly meter: Meter | undefined
   private readonly connection: Connection.Connection
   private readonly reader: MessageReader
   private readonly writer: MessageWriter
@@ -57,6 +60,7 @@ export class MessageStream implements Incoming, Replier {
   private receivingPieces: Semaphore.Semaphore | undefined = undefined
   private isFinished = false
   private hasEnded = false
+  private lastRoundTrip: Duration.Duration | undefined = undefined
   // Those who wait for the peer's Close frame, or for the end of its bytes.
   private readonly finishing = new Waiters<() => void>()
   private readonly ending = new Waiters<() => void>()
@@ -67,6 +71,7 @@ export class MessageStream implements Incoming, Replier {
     this.estate = estate
     this.subprotocol = options.subprotocol
     this.closeDeadline = options.closeDeadline
+    this.meter = options.meter
     this.connection = Connection.make({
       role,
       maxMessageSize: limits.maxMessageSize,
@@ -76,13 +81,14 @@ export class MessageStream implements Incoming, Replier {
     })
     const deflater = deflate === undefined ? undefined : new Deflater(role, deflate, compression)
     const inflater = deflate === undefined ? undefined : new Inflater(role, deflate, limits.maxInflatedSize)
-    this.writer = new MessageWriter(port, writer, this.connection, deflater)
+    this.writer = new MessageWriter(port, writer, this.connection, deflater, options.meter)
     this.reader = new MessageReader({
       port,
       decoder,
       connection: this.connection,
       inflater,
       receiveBuffer: options.receiveBuffer,
+      meter: options.meter,
       replier: this
     })
     this.receive = this.reader.one
@@ -128,7 +134,9 @@ export class MessageStream implements Incoming, Replier {
         else forget = this.pings.add(mark, answered)
       })
       yield* Effect.onInterrupt(Deferred.await(answer), () => Effect.sync(forget))
-      return Duration.nanos((yield* Clock.currentTimeNanos) - start)
+      const roundTrip = Duration.nanos((yield* Clock.currentTimeNanos) - start)
+      this.measured(roundTrip)
+      return roundTrip
     })
 
   readonly close = (code: number = CloseCode.Normal, reason = ""): Effect.Effect<Close.Close, WriteError> =>
@@ -148,8 +156,13 @@ export class MessageStream implements Incoming, Replier {
     })
   }
 
+  get roundTrip(): Effect.Effect<Option.Option<Duration.Duration>> {
+    return Effect.sync(() => Option.fromUndefinedOr(this.lastRoundTrip))
+  }
+
   /** Begins with what the stream has read already. */
   begin(): void {
+    this.meter?.opened(this)
     const { ahead, ended } = this.estate
     const part: FramePart | undefined = ahead === undefined
       ? undefined
@@ -157,11 +170,16 @@ export class MessageStream implements Incoming, Replier {
     this.reader.begin(part, ended)
   }
 
-  /** Closes with a code, unless that was done, and waits for the peer to agree and to end its side of TCP. */
+  /** Closes with a code, unless that was done, and waits for nothing: whoever waits for the peer is told so. */
+  leave(code: number): void {
+    this.beginClosing(Close.make(code))
+    this.reader.giveUp()
+  }
+
+  /** Leaves, and waits for the peer to agree and to end its side of TCP. */
   release(code: number): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.beginClosing(Close.make(code))
-      this.reader.giveUp()
+      this.leave(code)
       // RFC 6455 7.1.1: a client waits for the server to end TCP, and a server that has ended its side reads on until the
       // client has done so, too. A socket that is closed while the peer still sends resets the connection, and the peer may
       // never see our Close frame.
@@ -202,8 +220,53 @@ export class MessageStream implements Incoming, Replier {
 
   finish(): void {
     this.isFinished = true
+    this.meter?.ended(this, this.connection.closing)
     this.pings.end()
     while (!this.finishing.isEmpty) this.finishing.take()!()
+  }
+
+  get bufferedBytes(): number {
+    return this.estate.port.queuedBytes + this.reader.bufferedBytes
+  }
+
+  /** What each side has said so far. */
+  get closing(): Connection.Closing {
+    return this.connection.closing
+  }
+
+  /** Whether a closing handshake has begun, or the connection has ended. */
+  get isClosing(): boolean {
+    return this.isFinished || this.connection.closing.sent !== undefined
+  }
+
+  /** Whether the peer was heard since this was last asked, or could not be. */
+  takeHeard(): boolean {
+    return this.estate.port.takeHeard()
+  }
+
+  /** Pings, if there is room, for a heartbeat that measures the round trip. */
+  beat(now: () => bigint): void {
+    const payload = this.pings.nextPayload()
+    if (!this.writer.tryPing(payload)) return
+    const start = now()
+    this.pings.add(payload, (isAnswered) => {
+      if (isAnswered) this.measured(Duration.nanos(now() - start))
+    })
+  }
+
+  /** Sends a Close frame, unless one was sent, and waits for nothing. */
+  begone(close: Close.Close): void {
+    this.beginClosing(close)
+  }
+
+  /** Ends the connection without a word. */
+  cut(error: Error): void {
+    this.estate.port.destroy(error)
+  }
+
+  private measured(roundTrip: Duration.Duration): void {
+    this.lastRoundTrip = roundTrip
+    this.meter?.answered(roundTrip)
   }
 
   // What is there already is taken as it is; otherwise the next message goes by pieces from its next part on.

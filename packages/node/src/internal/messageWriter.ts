@@ -20,21 +20,30 @@ import { closedAs } from "./closed.ts"
 import type { Compressed, Deflater } from "./deflate.ts"
 import type { Port } from "./duplex.ts"
 import type { FrameWriter } from "./frameWriter.ts"
+import type { Meter } from "./meter.ts"
 
 export class MessageWriter {
   private readonly port: Port
   private readonly writer: FrameWriter
   private readonly connection: Connection
   private readonly deflater: Deflater | undefined
+  private readonly meter: Meter | undefined
   private pendingPong: Frame.Frame | undefined = undefined
   private lock: Semaphore.Semaphore | undefined = undefined
   private lockUsers = 0
 
-  constructor(port: Port, writer: FrameWriter, connection: Connection, deflater: Deflater | undefined) {
+  constructor(
+    port: Port,
+    writer: FrameWriter,
+    connection: Connection,
+    deflater: Deflater | undefined,
+    meter: Meter | undefined
+  ) {
     this.port = port
     this.writer = writer
     this.connection = connection
     this.deflater = deflater
+    this.meter = meter
   }
 
   /** Queues messages, in one step unless something is to be compressed. */
@@ -83,16 +92,26 @@ export class MessageWriter {
     )
   }
 
+  /** Sends a ping now, unless there is no room or nothing can be sent any more: whether it did. */
+  tryPing(payload: Uint8Array): boolean {
+    if (this.port.isFull || this.closed !== undefined) return false
+    const frame = this.connection.ping(payload)
+    if (Result.isFailure(frame)) return false
+    this.writer.queue([frame.success])
+    return true
+  }
+
   /** Sends a pong; one that still waits for room when the next comes is not sent any more (RFC 6455 5.5.3). */
   pong(frame: Frame.Frame): void {
     this.pendingPong = frame
     this.drain()
   }
 
-  /** Sends a Close frame, whether there is room or not: it is the last. */
+  /** Sends a Close frame, whether there is room or not: it is the last, and those who wait for room fail. */
   close(frame: Frame.Frame): void {
     this.pendingPong = undefined
     if (this.writer.closed === undefined) this.writer.queue([frame])
+    this.writer.drain()
   }
 
   /** There is room: for the pong first. */
@@ -142,6 +161,7 @@ export class MessageWriter {
         return Exit.fail(new WriteError({ reason: new Encode({ error: checked.failure }) }))
       }
       this.writer.queue(checked.success)
+      if (this.meter !== undefined) count(this.meter, checked.success)
       return Exit.void
     }, constTrue)
   }
@@ -162,6 +182,14 @@ export class MessageWriter {
         })
       )
     })
+  }
+}
+
+const count = (meter: Meter, frames: ReadonlyArray<Frame.Frame>): void => {
+  for (const { fin, opcode, payload } of frames) {
+    if (!Opcode.isData(opcode)) continue
+    meter.bytesSent += payload.length
+    if (fin) meter.messagesSent++
   }
 }
 

@@ -1,0 +1,17 @@
+import { OptionError } from "@websocket-stream/core/OptionError"
+import type { Options } from "../Websocket.ts"
+
+/** Says which of the options of a `Websocket` is out of range, if one is. */
+export const checkMessageOptions = (options: Options | undefined): OptionError | undefined => {
+  const { compression, receiveBuffer } = options ?? {}
+  return whole("receiveBuffer", receiveBuffer, 1, Number.MAX_SAFE_INTEGER) ??
+    whole("compression.threshold", compression?.threshold, 0, Number.MAX_SAFE_INTEGER) ??
+    whole("compression.level", compression?.level, 0, 9) ??
+    whole("compression.memLevel", compression?.memLevel, 1, 9)
+}
+
+/** Says what is wrong with an option that has to be a whole number, unless it is not given. */
+export const whole = (option: string, value: number | undefined, from: number, to: number): OptionError | undefined =>
+  value === undefined || (Number.isSafeInteger(value) && value >= from && value <= to)
+    ? undefined
+    : new OptionError({ option, value, expected: `a whole number from ${from} to ${to}` })

@@ -1,0 +1,113 @@
+/** The server's half of the opening handshake (RFC 6455 4.2), on a connection that an HTTP server has handed over. */
+import { RequestError } from "@websocket-stream/core/HandshakeError"
+import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
+import type { OptionError } from "@websocket-stream/core/OptionError"
+import * as Origin from "@websocket-stream/core/Origin"
+import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import {
+  type IncomingMessage,
+  type ServerResponse,
+  STATUS_CODES,
+  validateHeaderName,
+  validateHeaderValue
+} from "node:http"
+import { Handshake, InvalidOption, OpenError } from "../WebsocketError.ts"
+import * as WebsocketStream from "../WebsocketStream.ts"
+import type { Connection, Options, Upgrade } from "../WebsocketUpgrade.ts"
+import { deflateOptions } from "./deflate.ts"
+import { finish } from "./duplex.ts"
+
+/** Reads what the client offers. A request that may not connect, or does not ask to, has got its status by then. */
+export const readOffer = (
+  upgrade: Upgrade,
+  options: Options | undefined
+): Effect.Effect<OpeningHandshake.Offer, OpenError> =>
+  Effect.gen(function*() {
+    const { headers, httpVersion, method } = upgrade.request
+    const offer = OpeningHandshake.read({ method: method ?? "", httpVersion, headers })
+    if (Result.isFailure(offer)) return yield* refuse(upgrade, offer.failure)
+    const check = Origin.check(options?.origins)
+    if (Result.isFailure(check)) return yield* misconfigured(upgrade, check.failure)
+    const forbidden = check.success(headers)
+    return forbidden === undefined ? offer.success : yield* refuse(upgrade, forbidden)
+  })
+
+/** Answers an offer with the 101, and takes the socket over. */
+export const open = (
+  upgrade: Upgrade,
+  offer: OpeningHandshake.Offer,
+  options: Options | undefined
+): Effect.Effect<Connection, OpenError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { head, request, socket } = upgrade
+    // RFC 6455 4.1: the client lists its subprotocols "ordered by preference".
+    const subprotocol = offer.subprotocols.find((name) => options?.subprotocols?.includes(name))
+    const wanted = deflateOptions(options?.deflate)
+    if (Result.isFailure(wanted)) return yield* misconfigured(upgrade, wanted.failure)
+    const agreed = wanted.success === undefined || offer.extensions === undefined
+      ? undefined
+      : PermessageDeflate.accept(offer.extensions, wanted.success)
+    const response = OpeningHandshake.accept(offer, {
+      subprotocol,
+      extensions: agreed?.header,
+      headers: options?.headers
+    })
+    if (Result.isFailure(response)) return yield* misconfigured(upgrade, response.failure)
+    const rsv1 = agreed !== undefined
+    const stream = yield* WebsocketStream.make(socket, { ...options, role: "server", head, rsv1 }).pipe(
+      Effect.catchTag("OptionError", (error) => misconfigured(upgrade, error))
+    )
+    // Before anybody has the stream, so that nothing can be written ahead of it.
+    socket.write(format(response.success))
+    return { stream, request, subprotocol, deflate: agreed?.parameters }
+  })
+
+/** Answers with an HTTP response instead, and closes the socket. Dies of a header that would not stay in its line. */
+export const reject = (upgrade: Upgrade, response: OpeningHandshake.Response): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    upgrade.socket.write(format(response))
+    return finish(upgrade.socket, WebsocketStream.defaultLinger)
+  })
+
+/** Leaves no client without an answer: one that was neither accepted nor rejected gets a 500. */
+export const rejectUnanswered = (upgrade: Upgrade): Effect.Effect<void> =>
+  // Whatever answers also ends by destroying the socket.
+  Effect.suspend(() => upgrade.socket.destroyed ? Effect.void : reject(upgrade, internalServerError))
+
+/** For an HTTP server's event `request`: what nobody else answers is no opening handshake. */
+export const answerRequest = (_: IncomingMessage, response: ServerResponse): void => {
+  const { body, headers, status } = OpeningHandshake.reject(new RequestError({ reason: { _tag: "NotAnUpgrade" } }))
+  response.statusCode = status
+  for (const [name, value] of headers) response.setHeader(name, value)
+  response.end(body)
+}
+
+const refuse = (upgrade: Upgrade, error: RequestError): Effect.Effect<never, OpenError> =>
+  Effect.andThen(
+    reject(upgrade, OpeningHandshake.reject(error)),
+    new OpenError({ reason: new Handshake({ error }) })
+  )
+
+const misconfigured = (upgrade: Upgrade, error: OptionError): Effect.Effect<never, OpenError> =>
+  Effect.andThen(
+    reject(upgrade, internalServerError),
+    new OpenError({ reason: new InvalidOption({ error }) })
+  )
+
+const internalServerError: OpeningHandshake.Response = { status: 500, headers: [["Connection", "close"]], body: "" }
+
+const format = ({ body, headers, status }: OpeningHandshake.Response): string => {
+  // RFC 9110 8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx".
+  const length: OpeningHandshake.HeaderLines = status === 101
+    ? []
+    : [["Content-Length", `${Buffer.byteLength(body)}`]]
+  const lines = [...headers, ...length].map(([name, value]) => {
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
+    return `${name}: ${value}\r\n`
+  })
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${body}`
+}
