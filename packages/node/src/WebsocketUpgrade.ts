@@ -158,7 +158,7 @@ export const runUpgrades = <E, R>(
  * @since 0.1.0
  */
 export const accept = (upgrade: Upgrade, options?: Options): Effect.Effect<Connection, OpenError, Scope.Scope> =>
-  Effect.flatMap(Opening.readOffer(upgrade, options), (offer) => Opening.open(upgrade, offer, options))
+  Effect.flatMap(Opening.readOffer(upgrade, options), (offer) => Opening.openUpgrade(upgrade, offer, options))
 
 /**
  * Answers the request with an HTTP response instead, and closes the socket. `OpeningHandshake.refuse` makes one of what an

@@ -1,13 +1,16 @@
 import { OptionError } from "@websocket-stream/core/OptionError"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
 import type { Options } from "../Websocket.ts"
 
 /** Says which of the options of a `Websocket` is out of range, if one is. */
-export const checkMessageOptions = (options: Options | undefined): OptionError | undefined => {
-  const { compression, receiveBuffer } = options ?? {}
+export const checkMessageOptions = (options: Omit<Options, "deflate"> | undefined): OptionError | undefined => {
+  const { closeDeadline, compression, receiveBuffer } = options ?? {}
   return whole("receiveBuffer", receiveBuffer, 1, Number.MAX_SAFE_INTEGER) ??
     whole("compression.threshold", compression?.threshold, 0, Number.MAX_SAFE_INTEGER) ??
     whole("compression.level", compression?.level, 0, 9) ??
-    whole("compression.memLevel", compression?.memLevel, 1, 9)
+    whole("compression.memLevel", compression?.memLevel, 1, 9) ??
+    duration("closeDeadline", closeDeadline)
 }
 
 /** Says what is wrong with an option that has to be a whole number, unless it is not given. */
@@ -15,3 +18,12 @@ export const whole = (option: string, value: number | undefined, from: number, t
   value === undefined || (Number.isSafeInteger(value) && value >= from && value <= to)
     ? undefined
     : new OptionError({ option, value, expected: `a whole number from ${from} to ${to}` })
+
+/** The same for an option that has to be a time, which may be endless. */
+export const duration = (option: string, value: Duration.Input | undefined): OptionError | undefined => {
+  if (value === undefined) return undefined
+  const parsed = Duration.fromInput(value)
+  return Option.isSome(parsed) && !Duration.isNegative(parsed.value)
+    ? undefined
+    : new OptionError({ option, value, expected: `a duration of at least 0, as "5 seconds" or milliseconds` })
+}

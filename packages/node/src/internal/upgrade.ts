@@ -36,7 +36,7 @@ export const readOffer = (
   })
 
 /** Answers an offer with the 101, and takes the socket over. */
-export const open = (
+export const openUpgrade = (
   upgrade: Upgrade,
   offer: OpeningHandshake.Offer,
   options: Options | undefined

@@ -1,0 +1,364 @@
+/**
+ * A server: listens, shakes hands, and runs a handler for each connection in a fiber and a scope of its own. It drains its
+ * connections when it closes, and gives each of them deadlines that one timer for all of them keeps.
+ *
+ * @since 0.1.0
+ */
+import * as CloseCode from "@websocket-stream/core/CloseCode"
+import { OptionError } from "@websocket-stream/core/OptionError"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type { Server } from "node:http"
+import type { ServerOptions } from "node:https"
+import { addressOf, listen } from "./internal/listening.ts"
+import type { Reception } from "./internal/reception.ts"
+import { type Complete, type Settings, settings } from "./internal/serverOptions.ts"
+import * as Serving from "./internal/serving.ts"
+import * as Websocket from "./Websocket.ts"
+import { InvalidOption, ListenError } from "./WebsocketError.ts"
+import type { Refusal, WebsocketRequest } from "./WebsocketRequest.ts"
+import type * as WebsocketUpgrade from "./WebsocketUpgrade.ts"
+
+/**
+ * Where a server listens.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Address =
+  | { readonly _tag: "Tcp"; readonly host: string; readonly port: number }
+  | { readonly _tag: "Unix"; readonly path: string }
+
+/**
+ * What is run for a connection. Its end decides what the peer is told: 1000 for a success, 1001 for an interruption, 1011 for a
+ * failure or a defect, which is logged and not sent. To end with the `ReadError` or `WriteError` of a connection that is over
+ * is no failure.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Handler<A, E, R> = (ws: Websocket.Websocket["Service"], admitted: A) => Effect.Effect<unknown, E, R>
+
+/**
+ * How to run a handler.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RunOptions<A, R> {
+  /**
+   * Runs before the connection is open, with its `WebsocketRequest`: what it answers is the handler's, and a `Refusal` is the
+   * client's. Has as long as `handshakeDeadline`. Default: everybody is admitted.
+   */
+  readonly admit: Effect.Effect<A, Refusal, R>
+}
+
+/**
+ * A server that listens.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class WebsocketServer extends Context.Service<WebsocketServer, {
+  /** With the port that the system chose, where it was asked to. */
+  readonly address: Address
+  /**
+   * Runs the handler for each connection, until it is interrupted: then the connections are asked to leave by `drainCode`, their
+   * handlers waited for, and cut after `drainDeadline`. While nothing runs, clients wait; of two that run, the later gets them.
+   */
+  readonly run: {
+    <E, R>(
+      handler: Handler<void, E, R>
+    ): Effect.Effect<never, never, Exclude<Exclude<R, Scope.Scope>, WebsocketRequest>>
+    <A, E, R, RA>(
+      handler: Handler<A, E, R>,
+      options: RunOptions<A, RA>
+    ): Effect.Effect<never, never, Exclude<Exclude<R | RA, Scope.Scope>, WebsocketRequest>>
+  }
+}>()("@websocket-stream/node/WebsocketServer") {}
+
+/**
+ * How to serve, wherever the connections come from.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServingOptions
+  extends Omit<WebsocketUpgrade.Options, "mode">, Omit<Websocket.Options, "subprotocol" | "deflate">
+{
+  /** How long a client may take from dialling to the end of its request, and `admit` after that. Default: {@link defaultHandshakeDeadline}. */
+  readonly handshakeDeadline?: Duration.Input | undefined
+  /** How often to ping, which measures the round trip and is heard where the peer is silent. Default: {@link defaultHeartbeat}. */
+  readonly heartbeat?: Duration.Input | undefined
+  /**
+   * How long a peer may send nothing, not even a pong, before the connection is cut: `receive` fails with the reason `Io`, of
+   * code `ETIMEDOUT`. While messages wait to be received it is not the peer who is silent. Default: {@link defaultIdleDeadline}.
+   */
+  readonly idleDeadline?: Duration.Input | undefined
+  /** How long a connection may live before it is closed with 1001. Default: for ever. */
+  readonly maxLife?: Duration.Input | undefined
+  /** Connections that may be open or opening at a time; others get a 503. Default: {@link defaultMaxConnections}. */
+  readonly maxConnections?: number | undefined
+  /** How long to wait for handlers when the server closes. Default: {@link defaultDrainDeadline}. */
+  readonly drainDeadline?: Duration.Input | undefined
+  /** What peers are told when the server closes. Default: 1001. */
+  readonly drainCode?: number | undefined
+}
+
+/**
+ * Where to listen: at a `port`, or at the `path` of a unix socket.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ListenOptions {
+  /** 0 lets the system choose. */
+  readonly port?: number | undefined
+  /** The name or address to listen at. Default: all addresses of the machine. */
+  readonly host?: string | undefined
+  /** The path of a unix socket, instead of a port. */
+  readonly path?: string | undefined
+  /** A certificate and its key, as `node:https` takes them, to serve `wss:`. Default: none. */
+  readonly tls?: ServerOptions | undefined
+}
+
+/**
+ * How to listen and serve.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends ListenOptions, ServingOptions {}
+
+/**
+ * 10 seconds.
+ *
+ * @category defaults
+ * @since 0.1.0
+ */
+export const defaultHandshakeDeadline: Duration.Input = "10 seconds"
+
+/**
+ * 30 seconds.
+ *
+ * @category defaults
+ * @since 0.1.0
+ */
+export const defaultHeartbeat: Duration.Input = "30 seconds"
+
+/**
+ * 75 seconds: two heartbeats, and time to answer the second.
+ *
+ * @category defaults
+ * @since 0.1.0
+ */
+export const defaultIdleDeadline: Duration.Input = "75 seconds"
+
+/**
+ * 10 seconds.
+ *
+ * @category defaults
+ * @since 0.1.0
+ */
+export const defaultDrainDeadline: Duration.Input = "10 seconds"
+
+/**
+ * 65,536. Each takes a descriptor, of which the system may have to be asked for more.
+ *
+ * @category defaults
+ * @since 0.1.0
+ */
+export const defaultMaxConnections = 65_536
+
+/**
+ * Listens for as long as the scope lives.
+ *
+ * **Details**
+ *
+ * The end of the scope stops the listening, and drains the connections as the interruption of `run` does. It waits for their
+ * handlers up to `drainDeadline`, however silent their peers are. Requests that open no connection get their HTTP status.
+ * Deadlines are kept to within half of the shortest of them.
+ *
+ * Fails with a `ListenError` that names the option: a port or path in use, a certificate that is none, a limit out of range.
+ *
+ * **Example** (An echo server)
+ *
+ * ```ts
+ * import { WebsocketClient, WebsocketServer } from "@websocket-stream/node"
+ * import { Effect, Stream } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const server = yield* WebsocketServer.make({ host: "127.0.0.1", port: 0 })
+ *   yield* Effect.forkScoped(server.run((ws) => Stream.runForEach(ws.messages, (message) => ws.send(message))))
+ *   const ws = yield* WebsocketClient.connect(WebsocketServer.url(server.address))
+ *   yield* ws.send("Hello")
+ *   const message = yield* ws.receive
+ *   return message._tag === "Text" && message.text
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => "Hello"
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): Effect.Effect<WebsocketServer["Service"], ListenError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const checked = yield* check(options)
+    const { address, server } = yield* listen(options, checked)
+    const reception = yield* Serving.receiveUpgrades(checked, server)
+    // Runs first, so that nobody comes while the others leave.
+    yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+    return service(reception, address)
+  })
+
+/**
+ * Serves the upgrades of a `node:http` or `node:https` server that somebody else has let listen, and that may serve other things.
+ *
+ * **Details**
+ *
+ * The end of the scope drains the connections as {@link make} does, and leaves the server as it is. How long a client may take for
+ * its request is the server's own to say. Fails with a `ListenError` for options that cannot be used, and for a server that does
+ * not listen.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const attach = (
+  server: Server,
+  options: ServingOptions = {}
+): Effect.Effect<WebsocketServer["Service"], ListenError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const checked = yield* check(options)
+    const address = addressOf(server)
+    if (address === undefined) {
+      return yield* invalidOption(new OptionError({ option: "server", value: server, expected: "one that listens" }))
+    }
+    return service(yield* Serving.receiveUpgrades(checked, server), address)
+  })
+
+/**
+ * The service, listening for as long as the layer lives. Fails as {@link make} does.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<WebsocketServer, ListenError> =>
+  Layer.effect(WebsocketServer, make(options))
+
+/**
+ * The same, with options that are read from the configuration.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  options: Config.Wrap<Options>
+): Layer.Layer<WebsocketServer, ListenError | Config.ConfigError> =>
+  Layer.effect(WebsocketServer, Effect.flatMap(Config.unwrap(options), make))
+
+/**
+ * Runs a handler on the service, until it is interrupted: see the service's `run`.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run: {
+  <E, R>(
+    handler: Handler<void, E, R>
+  ): Effect.Effect<never, never, WebsocketServer | Exclude<Exclude<R, Scope.Scope>, WebsocketRequest>>
+  <A, E, R, RA>(
+    handler: Handler<A, E, R>,
+    options: RunOptions<A, RA>
+  ): Effect.Effect<never, never, WebsocketServer | Exclude<Exclude<R | RA, Scope.Scope>, WebsocketRequest>>
+} = <A, E, R, RA>(
+  handler: Handler<A, E, R>,
+  options: RunOptions<A, RA> = unconditional
+): Effect.Effect<never, never, WebsocketServer | Exclude<Exclude<R | RA, Scope.Scope>, WebsocketRequest>> =>
+  WebsocketServer.use((server) => server.run(handler, options))
+
+/**
+ * Runs a handler for as long as the layer lives.
+ *
+ * **Example** (A server as a layer)
+ *
+ * ```ts
+ * import { WebsocketClient, WebsocketServer } from "@websocket-stream/node"
+ * import { Effect, Layer, Stream } from "effect"
+ *
+ * const Shout = WebsocketServer.serve((ws) =>
+ *   Stream.runForEach(ws.messages, (message) => ws.send(message._tag === "Text" ? message.text.toUpperCase() : message)))
+ *
+ * const Server = Layer.provideMerge(Shout, WebsocketServer.layer({ host: "127.0.0.1", port: 0 }))
+ *
+ * const program = Effect.gen(function*() {
+ *   const { address } = yield* WebsocketServer.WebsocketServer
+ *   const ws = yield* WebsocketClient.connect(WebsocketServer.url(address))
+ *   yield* ws.send("hello")
+ *   const message = yield* ws.receive
+ *   return message._tag === "Text" && message.text
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(Effect.provide(program, Server))) // => "HELLO"
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const serve: {
+  <E, R>(
+    handler: Handler<void, E, R>
+  ): Layer.Layer<never, never, WebsocketServer | Exclude<Exclude<R, Scope.Scope>, WebsocketRequest>>
+  <A, E, R, RA>(
+    handler: Handler<A, E, R>,
+    options: RunOptions<A, RA>
+  ): Layer.Layer<never, never, WebsocketServer | Exclude<Exclude<R | RA, Scope.Scope>, WebsocketRequest>>
+} = <A, E, R, RA>(
+  handler: Handler<A, E, R>,
+  options: RunOptions<A, RA> = unconditional
+): Layer.Layer<never, never, WebsocketServer | Exclude<Exclude<R | RA, Scope.Scope>, WebsocketRequest>> =>
+  Layer.effectDiscard(Effect.forkScoped(run(handler, options)))
+
+/**
+ * Where a client of this machine finds a server: the URL to dial, of `localhost` where the server listens at all addresses. A
+ * unix socket is for `socketPath` to name besides.
+ *
+ * @category addresses
+ * @since 0.1.0
+ */
+export const url = (address: Address, scheme: "ws" | "wss" = "ws"): string => {
+  if (address._tag === "Unix") return `${scheme}://localhost/`
+  const { host, port } = address
+  if (host === "0.0.0.0" || host === "::") return `${scheme}://localhost:${port}/`
+  return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}/`
+}
+
+const service = (reception: Reception, address: Address): WebsocketServer["Service"] => ({
+  address,
+  run: <A, E, R, RA>(handler: Handler<A, E, R>, { admit }: RunOptions<A, RA> = unconditional) =>
+    Serving.run(reception, handler, admit)
+})
+
+// Only where the handler takes nothing that it could have been given: see the signatures of `run`.
+const unconditional: RunOptions<any, never> = { admit: Effect.void }
+
+const check = (options: ServingOptions): Effect.Effect<Settings, ListenError> => {
+  const complete: Complete = {
+    ...options,
+    handshakeDeadline: options.handshakeDeadline ?? defaultHandshakeDeadline,
+    heartbeat: options.heartbeat ?? defaultHeartbeat,
+    idleDeadline: options.idleDeadline ?? defaultIdleDeadline,
+    closeDeadline: options.closeDeadline ?? Websocket.defaultCloseDeadline,
+    drainDeadline: options.drainDeadline ?? defaultDrainDeadline,
+    maxLife: options.maxLife ?? Duration.infinity,
+    maxConnections: options.maxConnections ?? defaultMaxConnections,
+    drainCode: options.drainCode ?? CloseCode.GoingAway
+  }
+  return Effect.mapError(settings(complete), invalidOption)
+}
+
+const invalidOption = (error: OptionError) => new ListenError({ reason: new InvalidOption({ error }) })

@@ -1,0 +1,144 @@
+/** An HTTP server of our own that listens for as long as the scope lives, and its address. */
+import { OptionError } from "@websocket-stream/core/OptionError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Http from "node:http"
+import * as Https from "node:https"
+import type { Socket } from "node:net"
+import { InvalidOption, ListenError } from "../WebsocketError.ts"
+import type { Address, ListenOptions } from "../WebsocketServer.ts"
+import { ioReason } from "./duplex.ts"
+
+export interface Limits {
+  readonly handshakeDeadline: Duration.Duration
+  readonly maxConnections: number
+}
+
+/** Begins to listen. The scope's end closes whatever is connected and not upgraded. */
+export const listen = (
+  options: ListenOptions,
+  limits: Limits
+): Effect.Effect<{ readonly server: Http.Server; readonly address: Address }, ListenError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const wrong = checkListenOptions(options)
+    if (wrong !== undefined) return yield* invalid(wrong)
+    const server = yield* create(options, limits)
+    const sockets = unopened(server)
+    yield* Effect.acquireRelease(begin(server, options), () => end(server, sockets))
+    const address = addressOf(server)
+    // What listens has one.
+    return address === undefined ? yield* Effect.die(new Error("the server has no address")) : { server, address }
+  })
+
+/** Where a server listens, if it does. */
+export const addressOf = (server: Http.Server): Address | undefined => {
+  const bound = server.address()
+  if (bound === null) return undefined
+  return typeof bound === "string"
+    ? { _tag: "Unix", path: bound }
+    : { _tag: "Tcp", host: bound.address, port: bound.port }
+}
+
+const create = (
+  { tls }: ListenOptions,
+  { handshakeDeadline, maxConnections }: Limits
+): Effect.Effect<Http.Server, ListenError> => {
+  const deadline = Duration.toMillis(handshakeDeadline)
+  const options = {
+    // Node answers 408 to whoever takes longer to send its request, and cuts who sends none.
+    headersTimeout: deadline,
+    requestTimeout: deadline,
+    connectionsCheckingInterval: Math.min(deadline, 30_000) / 4,
+    // Of TLS.
+    handshakeTimeout: deadline
+  }
+  return Effect.try({
+    try: () => {
+      const server = tls === undefined ? Http.createServer(options) : Https.createServer({ ...options, ...tls })
+      // Room for those who are told by a 503 that there is none. Beyond it Node hangs up on accepting.
+      server.maxConnections = maxConnections + spareConnections
+      return server
+    },
+    // The value holds a private key: it is not for error messages.
+    catch: (error) =>
+      invalid(new OptionError({ option: "tls", value: "not usable", expected: `what node:https takes: ${error}` }))
+  })
+}
+
+const spareConnections = 1024
+
+const begin = (server: Http.Server, options: ListenOptions): Effect.Effect<void, ListenError> =>
+  Effect.callback((resume) => {
+    const onError = (error: NodeJS.ErrnoException) => resume(Effect.fail(listenError(error, options)))
+    server.once("error", onError)
+    const onListening = () => {
+      server.off("error", onError)
+      resume(Effect.void)
+    }
+    if (options.path === undefined) server.listen({ port: options.port, host: options.host }, onListening)
+    else server.listen({ path: options.path }, onListening)
+  })
+
+const end = (server: Http.Server, sockets: ReadonlySet<Socket>): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    server.close(() => resume(Effect.void))
+    for (const socket of sockets) socket.destroy()
+  })
+
+// Those that are connected and not upgraded: in the middle of TLS or of a request. Node itself does not know the former.
+const unopened = (server: Http.Server): ReadonlySet<Socket> => {
+  const sockets = new Set<Socket>()
+  const forget = function(this: Socket) {
+    sockets.delete(this)
+  }
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket)
+    socket.once("close", forget)
+  })
+  server.on("upgrade", ({ socket }: Http.IncomingMessage) => {
+    sockets.delete(socket)
+    socket.off("close", forget)
+  })
+  return sockets
+}
+
+const checkListenOptions = ({ host, path, port }: ListenOptions): OptionError | undefined => {
+  if (path !== undefined) {
+    return path === "" || path.includes("\0")
+      ? new OptionError({ option: "path", value: JSON.stringify(path), expected: "the path of a socket" })
+      : undefined
+  }
+  if (port === undefined || !Number.isInteger(port) || port < 0 || port > 65_535) {
+    return new OptionError({
+      option: "port",
+      value: port,
+      expected: "a whole number from 0 to 65535, or path be given"
+    })
+  }
+  return host === "" ? new OptionError({ option: "host", value: `""`, expected: "a name or an address" }) : undefined
+}
+
+const invalid = (error: OptionError) => new ListenError({ reason: new InvalidOption({ error }) })
+
+// What stands in the way of listening is an option's fault as a rule, and names it.
+const listenError = (error: NodeJS.ErrnoException, { host, path, port }: ListenOptions): ListenError => {
+  const expected = `what one can listen on: ${error.message}`
+  switch (error.code) {
+    case "EADDRINUSE":
+    case "EACCES":
+    case "EINVAL":
+    case "ENOENT":
+      return invalid(
+        path === undefined
+          ? new OptionError({ option: "port", value: port, expected })
+          : new OptionError({ option: "path", value: path, expected })
+      )
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return invalid(new OptionError({ option: "host", value: host, expected }))
+    default:
+      return new ListenError({ reason: ioReason(error) })
+  }
+}

@@ -1,0 +1,94 @@
+/** The options of a `WebsocketServer` with their defaults, once they are known to be usable. */
+import * as Close from "@websocket-stream/core/Close"
+import * as Limits from "@websocket-stream/core/Limits"
+import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
+import { OptionError } from "@websocket-stream/core/OptionError"
+import * as Origin from "@websocket-stream/core/Origin"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type { ServingOptions } from "../WebsocketServer.ts"
+import { deflateOptions } from "./deflate.ts"
+import { checkMessageOptions, whole } from "./messageOptions.ts"
+import type { Deadlines } from "./vigil.ts"
+
+/** What serving takes, wherever it listens. */
+export interface Settings extends Deadlines {
+  readonly options: ServingOptions
+  readonly handshakeDeadline: Duration.Duration
+  readonly drainDeadline: Duration.Duration
+  readonly drainCode: number
+  readonly maxConnections: number
+}
+
+/** The options, those that have defaults with them. */
+export interface Complete
+  extends Omit<ServingOptions, DurationOption>, Readonly<Record<DurationOption, Duration.Input>>
+{
+  readonly drainCode: number
+  readonly maxConnections: number
+}
+
+export const settings = (options: Complete): Effect.Effect<Settings, OptionError> =>
+  Effect.gen(function*() {
+    const { drainCode, maxConnections } = options
+    const settings: Settings = {
+      options,
+      handshakeDeadline: yield* finite("handshakeDeadline", options),
+      closeDeadline: yield* finite("closeDeadline", options),
+      drainDeadline: yield* finite("drainDeadline", options),
+      heartbeat: yield* positive("heartbeat", options),
+      idleDeadline: yield* positive("idleDeadline", options),
+      maxLife: yield* positive("maxLife", options),
+      drainCode,
+      maxConnections
+    }
+    const results: ReadonlyArray<Result.Result<unknown, OptionError>> = [
+      Limits.make("server", options.limits),
+      Origin.check(options.origins),
+      deflateOptions(options.deflate),
+      OpeningHandshake.accept(anyOffer, { headers: options.headers }),
+      // A client that offers them has its own checked in just the way that ours have to be.
+      OpeningHandshake.request({ ...anyRequest, subprotocols: options.subprotocols })
+    ]
+    for (const result of results) {
+      if (Result.isFailure(result)) return yield* result.failure
+    }
+    const wrong = checkMessageOptions(options) ??
+      whole("maxConnections", maxConnections, 1, Number.MAX_SAFE_INTEGER) ??
+      checkDrainCode(drainCode)
+    if (wrong !== undefined) return yield* wrong
+    return settings
+  })
+
+type DurationOption = "handshakeDeadline" | "closeDeadline" | "drainDeadline" | "heartbeat" | "idleDeadline" | "maxLife"
+
+const positive = (
+  option: DurationOption,
+  options: Complete,
+  expected = "a duration above zero"
+): Effect.Effect<Duration.Duration, OptionError> => {
+  const value = options[option]
+  const duration = Option.filter(Duration.fromInput(value), Duration.isPositive)
+  return Option.isSome(duration) ? Effect.succeed(duration.value) : new OptionError({ option, value, expected })
+}
+
+// What has to come to an end has no infinite deadline.
+const finite = (option: DurationOption, options: Complete): Effect.Effect<Duration.Duration, OptionError> =>
+  Effect.filterOrFail(
+    positive(option, options, finiteDuration),
+    Duration.isFinite,
+    () => new OptionError({ option, value: options[option], expected: finiteDuration })
+  )
+
+const finiteDuration = "a finite duration above zero"
+
+const checkDrainCode = (code: number): OptionError | undefined =>
+  Result.isSuccess(Close.encode(Close.make(code)))
+    ? undefined
+    : new OptionError({ option: "drainCode", value: code, expected: "a close code that may be sent" })
+
+const anyOffer: OpeningHandshake.Offer = { key: "", subprotocols: [], extensions: undefined }
+
+const anyRequest = { host: "localhost", target: "/", nonce: new Uint8Array(16) }

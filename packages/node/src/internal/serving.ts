@@ -1,0 +1,185 @@
+/** What a server does with its upgrades: a fiber for each, from the request to the end of its handler. */
+import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { IncomingMessage, Server } from "node:http"
+import * as Websocket from "../Websocket.ts"
+import { InvalidOption, OpenError } from "../WebsocketError.ts"
+import { Refusal, WebsocketRequest } from "../WebsocketRequest.ts"
+import type { Handler } from "../WebsocketServer.ts"
+import type { Upgrade } from "../WebsocketUpgrade.ts"
+import { isEnd, logUnlessEnd } from "./handlerEnd.ts"
+import { MessageStream } from "./messageStream.ts"
+import * as Meter from "./meter.ts"
+import { Reception, type Shift } from "./reception.ts"
+import type { Settings } from "./serverOptions.ts"
+import { sweep } from "./sweep.ts"
+import { answerRequest, openUpgrade, readOffer, reject, rejectUnanswered } from "./upgrade.ts"
+import { Vigil } from "./vigil.ts"
+
+/** Takes the upgrades of an HTTP server, until the scope's end has drained them. */
+export const receiveUpgrades = (settings: Settings, server: Server): Effect.Effect<Reception, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const clock = yield* Clock.Clock
+    const fork = yield* FiberSet.makeRuntime()
+    const meter = settings.options.metrics === true ? yield* Meter.current : undefined
+    const reception = new Reception(settings, meter, fork, () => clock.currentTimeNanosUnsafe())
+    yield* Effect.forkScoped(sweep(reception.swept, sweepInterval(settings)))
+    // Without a listener a failure to accept, for want of descriptors, would end the process.
+    const onError = (error: Error) => fork(Effect.logWarning("WebSocket server could not accept a connection", error))
+    const answersRequests = server.listenerCount("request") === 0
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        server.on("upgrade", reception.onUpgrade).on("error", onError)
+        if (answersRequests) server.on("request", answerRequest)
+      }),
+      () =>
+        Effect.ensuring(
+          reception.close,
+          Effect.sync(() => {
+            server.off("upgrade", reception.onUpgrade).off("error", onError).off("request", answerRequest)
+          })
+        )
+    )
+    return reception
+  })
+
+/** What the handlers of a connection need besides what every connection has. */
+export type Rest<R> = Exclude<Exclude<R, Scope.Scope>, WebsocketRequest>
+
+/** Runs a handler for the connections, until it is interrupted or the reception has closed. */
+export const run = <A, E, R, RA>(
+  reception: Reception,
+  handler: Handler<A, E, R>,
+  admit: Effect.Effect<A, Refusal, RA>
+): Effect.Effect<never, never, Rest<R | RA>> =>
+  Effect.gen(function*() {
+    const fibers = yield* FiberSet.make<void, never>()
+    const fork = yield* FiberSet.runtime(fibers)<Rest<R | RA>>()
+    const open = new Set<Vigil>()
+    const shift: Shift = {
+      fibers,
+      open,
+      isDraining: false,
+      receive: (upgrade, left) => fork(Effect.ensuring(serve(reception, shift, upgrade, handler, admit), left))
+    }
+    yield* Effect.acquireRelease(Effect.sync(() => reception.begin(shift)), () => reception.end(shift))
+    yield* Deferred.await(reception.closed)
+    return yield* Effect.interrupt
+  }).pipe(Effect.scoped)
+
+const serve = <A, E, R, RA>(
+  reception: Reception,
+  shift: Shift,
+  upgrade: Upgrade,
+  handler: Handler<A, E, R>,
+  admit: Effect.Effect<A, Refusal, RA>
+): Effect.Effect<void, never, Rest<R | RA>> =>
+  Effect.gen(function*() {
+    const { meter, settings: { handshakeDeadline, options } } = reception
+    const offer = yield* Effect.tapError(readOffer(upgrade, options), (error) => countRefusal(meter, error))
+    const request = requestOf(upgrade.request, offer)
+    const admission = Effect.timeoutOrElse(admit, {
+      duration: handshakeDeadline,
+      orElse: () => new Refusal({ status: 503, body: "it took too long to find out who may connect\n" })
+    })
+    const connection = Effect.gen(function*() {
+      const admitted = yield* Effect.tapErrorTag(admission, "Refusal", (refusal) => refuse(reception, upgrade, refusal))
+      if (shift.isDraining) return yield* reception.turnAway(upgrade)
+      const watch = yield* watching(reception, shift)
+      const connection = yield* openUpgrade(upgrade, offer, options)
+      const ws = yield* Websocket.make(connection.stream, { ...options, ...connection })
+      watch(ws)
+      meter?.accepted()
+      return yield* handler(ws, admitted)
+    })
+    yield* connection.pipe(
+      Effect.scoped,
+      // No failure of the span, either.
+      Effect.catchIf(isEnd, (error) => Effect.logDebug("WebSocket connection ended", error)),
+      Effect.provideService(WebsocketRequest, request),
+      traced(request)
+    )
+  }).pipe(
+    Effect.catchCause(logUnlessEnd),
+    Effect.ensuring(rejectUnanswered(upgrade))
+  )
+
+// Taken before the connection is opened, so that it is watched until it is closed for good.
+const watching = (
+  { now, settings, swept }: Reception,
+  { open }: Shift
+): Effect.Effect<(ws: Websocket.Websocket["Service"]) => void, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    let vigil: Vigil | undefined
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        if (vigil === undefined) return
+        swept.delete(vigil)
+        open.delete(vigil)
+      })
+    )
+    return (ws) => {
+      vigil = new Vigil(ours(ws), settings, now)
+      swept.add(vigil)
+      open.add(vigil)
+    }
+  })
+
+const ours = (ws: Websocket.Websocket["Service"]): MessageStream => {
+  if (ws instanceof MessageStream) return ws
+  throw new TypeError("a Websocket that Websocket.make did not make")
+}
+
+const refuse = (
+  { meter }: Reception,
+  upgrade: Upgrade,
+  refusal: Refusal
+): Effect.Effect<void, OpenError> => {
+  const response = OpeningHandshake.refuse(refusal)
+  if (Result.isFailure(response)) return new OpenError({ reason: new InvalidOption({ error: response.failure }) })
+  meter?.refused(response.success.status)
+  return reject(upgrade, response.success)
+}
+
+const countRefusal = (meter: Meter.Meter | undefined, { reason }: OpenError): Effect.Effect<void> =>
+  Effect.sync(() => {
+    const status = reason._tag === "Handshake" && reason.error._tag === "RequestError" ? reason.error.status : 500
+    meter?.refused(status)
+  })
+
+const requestOf = (
+  incoming: IncomingMessage,
+  { subprotocols }: OpeningHandshake.Offer
+): WebsocketRequest["Service"] => {
+  const { headers, socket: { remoteAddress }, url = "/" } = incoming
+  const [path = "", search] = url.split("?", 2)
+  return { url, path, query: new URLSearchParams(search), headers, remoteAddress, subprotocols, incoming }
+}
+
+// Named by OpenTelemetry's semantic conventions. Not the query, nor any other header: there may be secrets in them.
+const traced =
+  ({ headers, path, remoteAddress }: WebsocketRequest["Service"]) => <A, E, R>(self: Effect.Effect<A, E, R>) =>
+    // Asks for no parent, whatever its type says.
+    Effect.withSpan(self, "websocket.handler", {
+      kind: "server",
+      attributes: {
+        "network.protocol.name": "websocket",
+        "url.path": path,
+        "client.address": remoteAddress,
+        "user_agent.original": headers["user-agent"]
+      },
+      captureStackTrace: false
+    }) as Effect.Effect<A, E, R>
+
+// To within half of the shortest deadline.
+const sweepInterval = (settings: Settings): Duration.Duration => {
+  const { closeDeadline, handshakeDeadline, heartbeat, idleDeadline, maxLife } = settings
+  const shortest = [handshakeDeadline, heartbeat, idleDeadline, maxLife].reduce(Duration.min, closeDeadline)
+  return Duration.divideUnsafe(shortest, 2)
+}

@@ -1,0 +1,55 @@
+/** The watch over one connection of a server: heartbeat, silence, closing and life, all looked at by the server's sweep. */
+import * as Close from "@websocket-stream/core/Close"
+import * as CloseCode from "@websocket-stream/core/CloseCode"
+import * as Duration from "effect/Duration"
+import type { MessageStream } from "./messageStream.ts"
+import type { Swept } from "./sweep.ts"
+
+/** How long things may take. Infinite ones are not looked at. */
+export interface Deadlines {
+  readonly heartbeat: Duration.Duration
+  readonly idleDeadline: Duration.Duration
+  readonly closeDeadline: Duration.Duration
+  readonly maxLife: Duration.Duration
+}
+
+export class Vigil implements Swept {
+  readonly stream: MessageStream
+  private readonly deadlines: Deadlines
+  private readonly now: () => bigint
+  private readonly openedAt: bigint
+  private heardAt: bigint
+  private pingedAt: bigint
+  private closingSince: bigint | undefined = undefined
+
+  constructor(stream: MessageStream, deadlines: Deadlines, now: () => bigint) {
+    this.stream = stream
+    this.deadlines = deadlines
+    this.now = now
+    this.openedAt = this.heardAt = this.pingedAt = now()
+  }
+
+  sweep(now: bigint): void {
+    const { closeDeadline, heartbeat, idleDeadline, maxLife } = this.deadlines
+    if (this.stream.isClosing) {
+      this.closingSince ??= now
+      if (hasPassed(this.closingSince, closeDeadline, now)) this.stream.cut(timeout("did not close", closeDeadline))
+      return
+    }
+    if (this.stream.takeHeard()) this.heardAt = now
+    if (hasPassed(this.openedAt, maxLife, now)) {
+      this.stream.begone(Close.make(CloseCode.GoingAway, "the connection has reached its maximum life"))
+    } else if (hasPassed(this.heardAt, idleDeadline, now)) {
+      this.stream.cut(timeout("was silent", idleDeadline))
+    } else if (hasPassed(this.pingedAt, heartbeat, now)) {
+      this.pingedAt = now
+      this.stream.beat(this.now)
+    }
+  }
+}
+
+const hasPassed = (since: bigint, deadline: Duration.Duration, now: bigint): boolean =>
+  Duration.isFinite(deadline) && now - since >= Duration.toNanosUnsafe(deadline)
+
+const timeout = (what: string, deadline: Duration.Duration): Error =>
+  Object.assign(new Error(`the peer ${what} for ${Duration.format(deadline)}`), { code: "ETIMEDOUT" })
