@@ -61,6 +61,8 @@ export interface Options {
   /** Bytes that all unfinished messages on the budget may hold together. */
   readonly maxHeldBytes: number
   readonly budget: Budget
+  /** Memory for a message, to be filled to the last byte: it need not be zeroed. Default: `new Uint8Array(length)`. */
+  readonly allocate?: ((length: number) => Uint8Array) | undefined
 }
 
 /**
@@ -103,9 +105,10 @@ class Decoder implements MessageDecoder {
   private announced = 0
   private fragments = 0
   private utf8 = Utf8.start
-  private readonly pieces = new Pieces()
+  private readonly pieces: Pieces
 
-  constructor({ budget, maxFragments, maxHeldBytes, maxMessageSize }: Options) {
+  constructor({ allocate, budget, maxFragments, maxHeldBytes, maxMessageSize }: Options) {
+    this.pieces = new Pieces(allocate)
     this.maxMessageSize = maxMessageSize
     this.maxFragments = maxFragments
     this.maxHeldBytes = maxHeldBytes

@@ -4,11 +4,16 @@
  * a hundred thousand pieces of a byte would weigh a hundred times what they say.
  */
 export class Pieces {
+  private readonly allocate: Allocate
   private pieces: Array<Uint8Array> = []
   private block = noBytes
   private blockUsed = 0
   /** Bytes so far. */
   length = 0
+
+  constructor(allocate: Allocate = zeroed) {
+    this.allocate = allocate
+  }
 
   /**
    * Adds a piece to a payload that will have at most `total` bytes, `Infinity` where that is not known. The piece must not be
@@ -27,7 +32,7 @@ export class Pieces {
   /** The payload, in an array that nobody else has. The pieces are gone. */
   join(): Uint8Array {
     const isBlock = this.blockUsed === this.length && this.block.length === this.length
-    const whole = isBlock ? this.block : concat([...this.pieces, view(this.block, 0, this.blockUsed)], this.length)
+    const whole = isBlock ? this.block : this.concat()
     this.clear()
     return whole
   }
@@ -37,6 +42,18 @@ export class Pieces {
     this.block = noBytes
     this.blockUsed = 0
     this.length = 0
+  }
+
+  // The whole range is written, so that it does not matter what was there before.
+  private concat(): Uint8Array {
+    const whole = this.allocate(this.length)
+    let at = 0
+    for (const piece of this.pieces) {
+      whole.set(piece, at)
+      at += piece.length
+    }
+    whole.set(view(this.block, 0, this.blockUsed), at)
+    return whole
   }
 
   private gather(piece: Uint8Array, total: number): void {
@@ -76,12 +93,7 @@ const smallestBlock = 64
 
 const noBytes: Uint8Array = new Uint8Array(0)
 
-const concat = (pieces: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
-  const whole = new Uint8Array(length)
-  let at = 0
-  for (const piece of pieces) {
-    whole.set(piece, at)
-    at += piece.length
-  }
-  return whole
-}
+/** Answers an array of its own of that many bytes, whatever they are. */
+export type Allocate = (length: number) => Uint8Array
+
+const zeroed: Allocate = (length) => new Uint8Array(length)
