@@ -90,7 +90,7 @@ describe("examples/echo-client", { timeout: Examples.timeout }, () => {
   it.live("says in one line that the server speaks no WebSocket", () =>
     Effect.gen(function*() {
       const { address } = yield* listen("TCP")
-      const stderr = "the server answered with status 200 instead of 101 (RFC 6455 4.1)\n"
+      const stderr = "the server answered with status 200 OK instead of 101 (RFC 6455 4.1)\n"
       assert.deepStrictEqual(yield* failure(address.url), { status: 1, signal: null, stderr })
     }))
 })

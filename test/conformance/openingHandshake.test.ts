@@ -228,7 +228,7 @@ describe("we are the client", () => {
   it.live("RFC 6455 4.1: a status that is not 101 is no connection", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(connect(() => "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"))
-      assert.strictEqual(tagOf(error), "StatusNot101")
+      assert.deepInclude(error.reason, { _tag: "Refused", status: 403, body: "" })
     }))
 })
 

@@ -73,7 +73,7 @@ export const make = (options?: Options): Result.Result<Parameters, OptionError> 
     const value: number = parameters[name]
     if (!isWindowBits(value)) {
       return Result.fail(
-        new OptionError({ option: `compression.${name}`, value, expected: "a whole number from 8 to 15" })
+        new OptionError({ option: `deflate.${name}`, value, expected: "a whole number from 8 to 15" })
       )
     }
   }

@@ -80,7 +80,7 @@ describe("OpeningHandshake.request", () => {
     const sec = ["Key", "Version", "Accept", "Protocol", "Extensions"].map((name) => `Sec-WebSocket-${name}`)
     for (const name of [...own, ...sec]) {
       const headers = [["X-Fine", "1"], [name, "x"]] as const
-      const message = `headers.${name} is x, it must be absent: the handshake sets it`
+      const message = `headers.${name} is given, it must be absent: the handshake sets it`
       const request = OpeningHandshake.request({ ...requestOptions, headers })
       assert.strictEqual(Result.getOrThrow(Result.flip(request)).message, message)
       const response = OpeningHandshake.accept(validOffer, { headers })

@@ -53,7 +53,7 @@ describe("PermessageDeflate.make", { timeout }, () => {
         const options: object = { [name]: value }
         const error = Result.getOrThrow(Result.flip(PermessageDeflate.make(options)))
         assert.instanceOf(error, OptionError)
-        assert.strictEqual(error.message, `compression.${name} is ${value}, it must be a whole number from 8 to 15`)
+        assert.strictEqual(error.message, `deflate.${name} is ${value}, it must be a whole number from 8 to 15`)
       }
     }
   })

@@ -3,23 +3,19 @@
  *
  * @since 0.1.0
  */
-import type { ResponseError } from "@websocket-stream/core/HandshakeError"
-import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
-import { OptionError } from "@websocket-stream/core/OptionError"
-import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
+import type * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
+import type { OptionError } from "@websocket-stream/core/OptionError"
+import type * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { randomBytes } from "node:crypto"
-import * as Http from "node:http"
-import * as Https from "node:https"
-import type { Duplex } from "node:stream"
-import { deflateOptions } from "./internal/deflate.ts"
-import { ioReason } from "./internal/duplex.ts"
+import type * as Http from "node:http"
+import type * as Https from "node:https"
+import { checkMessageOptions } from "./internal/messageOptions.ts"
+import { open } from "./internal/open.ts"
 import * as Websocket from "./Websocket.ts"
-import { Handshake, InvalidOption, OpenError } from "./WebsocketError.ts"
+import { InvalidOption, OpenError } from "./WebsocketError.ts"
 import * as WebsocketStream from "./WebsocketStream.ts"
 
 /**
@@ -37,6 +33,25 @@ export interface StreamOptions extends Omit<WebsocketStream.Options, "role" | "h
   readonly socketPath?: string | undefined
   /** What to trust and to show in a `wss:` handshake. The host name is verified unless this says otherwise. */
   readonly tls?: Https.RequestOptions | undefined
+  /**
+   * Who dials, which may be through a proxy: an `https.Agent` for `wss:`, an `http.Agent` for `ws:`. The connection never gets
+   * into its pool. Default: a connection of our own, straight to the host.
+   *
+   * Given `proxyEnv`, Node's agents (24.5 and later) open a tunnel with CONNECT for `wss:`. For `ws:` they send the proxy the
+   * whole URL instead, and the proxy has to know what an upgrade is; most do not, so prefer `wss:`. What another agent dials
+   * in a later turn than it is asked, or waits for, is its own to destroy until it hands it over.
+   */
+  readonly agent?: Http.Agent | undefined
+  /**
+   * How long it may take until the connection is open: dialling, TLS, redirects and the opening handshake together. Default:
+   * {@link defaultOpenDeadline}.
+   */
+  readonly openDeadline?: Duration.Input | undefined
+  /**
+   * How many redirects to follow (301, 302, 303, 307 and 308), `http:` and `https:` as `ws:` and `wss:`, and never from `wss:`
+   * to `ws:`. Another host gets no `Authorization`, `Cookie` and `Proxy-Authorization` of ours. Default: 0.
+   */
+  readonly maxRedirects?: number | undefined
 }
 
 /**
@@ -49,6 +64,14 @@ export interface Options extends StreamOptions, Omit<Websocket.Options, "subprot
   /** Whether to offer to compress messages (RFC 7692), and how. Default: false. */
   readonly deflate?: boolean | PermessageDeflate.Options | undefined
 }
+
+/**
+ * 10 seconds.
+ *
+ * @category defaults
+ * @since 0.1.0
+ */
+export const defaultOpenDeadline: Duration.Input = "10 seconds"
 
 /**
  * Connects, for messages. The connection is the scope's.
@@ -84,6 +107,30 @@ export interface Options extends StreamOptions, Omit<Websocket.Options, "subprot
  * server.close()
  * ```
  *
+ * **Example** (A server that is busy)
+ *
+ * ```ts
+ * import { WebsocketClient } from "@websocket-stream/node"
+ * import { Effect } from "effect"
+ * import { once } from "node:events"
+ * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * const server = createServer((_, response) => {
+ *   response.writeHead(503, { "Retry-After": "7" }).end("too many\n")
+ * })
+ * await once(server.listen(0, "127.0.0.1"), "listening")
+ * const { port } = server.address() as AddressInfo
+ *
+ * const program = Effect.as(WebsocketClient.connect(`ws://127.0.0.1:${port}/`), "open").pipe(
+ *   Effect.catchReason("OpenError", "Refused", ({ body, headers, status }) =>
+ *     Effect.succeed(`${status}, ${body.trim()}: come back in ${headers["retry-after"]} s`))
+ * )
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => "503, too many: come back in 7 s"
+ * server.close()
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -92,8 +139,9 @@ export const connect = (
   options?: Options
 ): Effect.Effect<Websocket.Websocket["Service"], OpenError, Scope.Scope> =>
   Effect.gen(function*() {
-    const wanted = yield* Effect.fromResult(deflateOptions(options?.deflate)).pipe(Effect.mapError(invalidOption))
-    const connection = yield* open(url, options, wanted)
+    const wrong = checkMessageOptions(options)
+    if (wrong !== undefined) return yield* invalidOption(wrong)
+    const connection = yield* open(url, { ...options, openDeadline: options?.openDeadline ?? defaultOpenDeadline })
     return yield* Effect.mapError(Websocket.make(connection.stream, { ...options, ...connection }), invalidOption)
   })
 
@@ -102,8 +150,18 @@ export const connect = (
  *
  * **Details**
  *
- * Fails with an `OpenError` of reason `InvalidOption` for a URL that is not `ws:` or `wss:` and for options that cannot be
- * used, `Io` for a host that cannot be reached or breaks off, `Handshake` for a server that does not open the connection.
+ * Fails with an `OpenError` of reason
+ *
+ * - `InvalidOption` for a URL that is not `ws:` or `wss:` and for options that cannot be used, before anything is dialled;
+ * - `Io` for a host that cannot be reached, is not who it should be, or breaks off;
+ * - `Refused` for a status other than 101, with the response, and `InvalidRedirect` for a redirect that is not followed;
+ * - `Handshake` for a 101 that opens no WebSocket connection;
+ * - `Deadline` for all that takes too long.
+ *
+ * Whichever it is, or if it is interrupted: what was dialled is gone by then.
+ *
+ * User and password in the URL are sent as Basic authentication (RFC 7617), unless there is a header `Authorization`. Neither
+ * is ever in an error or a span. The span is `websocket.connect`, with host, port, scheme and path.
  *
  * **Example** (A URL of another scheme)
  *
@@ -124,7 +182,9 @@ export const connectStream = (
   url: string | URL,
   options?: StreamOptions
 ): Effect.Effect<WebsocketStream.WebsocketStream["Service"], OpenError, Scope.Scope> =>
-  Effect.map(open(url, options, undefined), ({ stream }) => stream)
+  open(url, { ...options, deflate: false, openDeadline: options?.openDeadline ?? defaultOpenDeadline }).pipe(
+    Effect.map(({ stream }) => stream)
+  )
 
 /**
  * The service over a connection to the URL; the connection is the layer's.
@@ -146,123 +206,5 @@ export const layerStream = (
   options?: StreamOptions
 ): Layer.Layer<WebsocketStream.WebsocketStream, OpenError> =>
   Layer.effect(WebsocketStream.WebsocketStream, connectStream(url, options))
-
-interface Connection {
-  readonly stream: WebsocketStream.WebsocketStream["Service"]
-  readonly subprotocol: string | undefined
-  readonly deflate: PermessageDeflate.Parameters | undefined
-}
-
-const open = (
-  url: string | URL,
-  options: StreamOptions | undefined,
-  wanted: PermessageDeflate.Parameters | undefined
-): Effect.Effect<Connection, OpenError, Scope.Scope> =>
-  Effect.gen(function*() {
-    const target = yield* Effect.fromResult(parseUrl(url)).pipe(Effect.mapError(invalidOption))
-    const nonce = yield* Effect.sync(() => randomBytes(16))
-    const request = yield* Effect.fromResult(OpeningHandshake.request({
-      host: target.host,
-      target: `${target.pathname}${target.search}`,
-      nonce,
-      subprotocols: options?.subprotocols,
-      extensions: wanted === undefined ? undefined : PermessageDeflate.offer(wanted),
-      headers: options?.headers
-    })).pipe(Effect.mapError(invalidOption))
-    const { head, response, socket } = yield* dial(target, request, options)
-    const { deflate, subprotocol } = yield* Effect.fromResult(confirm(response, request, wanted)).pipe(
-      Effect.mapError((error) => new OpenError({ reason: new Handshake({ error }) })),
-      Effect.tapError(() => Effect.sync(() => socket.destroy()))
-    )
-    const stream = yield* WebsocketStream.make(socket, {
-      ...options,
-      role: "client",
-      head,
-      rsv1: deflate !== undefined
-    }).pipe(Effect.mapError(invalidOption))
-    return { stream, subprotocol, deflate }
-  })
-
-const confirm = (
-  response: Answer["response"],
-  request: OpeningHandshake.Request,
-  wanted: PermessageDeflate.Parameters | undefined
-): Result.Result<Pick<Connection, "subprotocol" | "deflate">, ResponseError> =>
-  Result.flatMap(OpeningHandshake.confirm(response, request), ({ extensions, subprotocol }) =>
-    // What was not offered was refused by then.
-    Result.map(PermessageDeflate.confirm(extensions, wanted ?? PermessageDeflate.defaults), (deflate) => ({
-      subprotocol,
-      deflate
-    })))
-
-interface Answer {
-  readonly response: { readonly status: number; readonly headers: OpeningHandshake.Headers }
-  readonly socket: Duplex
-  readonly head: Uint8Array
-}
-
-// The request belongs to the scope from before it is sent, so that no interruption leaves a socket behind.
-const dial = (
-  url: URL,
-  handshake: OpeningHandshake.Request,
-  options: StreamOptions | undefined
-): Effect.Effect<Answer, OpenError, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.sync(() => send(url, handshake, options)),
-    (request) =>
-      Effect.sync(() => {
-        request.destroy()
-        // An upgraded request counts as destroyed, and leaves its socket alone.
-        request.socket?.destroy()
-      })
-  ).pipe(Effect.flatMap(answer))
-
-const send = (
-  url: URL,
-  handshake: OpeningHandshake.Request,
-  options: StreamOptions | undefined
-): Http.ClientRequest => {
-  const scheme = url.protocol === "wss:" ? Https : Http
-  const request = scheme.request({
-    ...options?.tls,
-    // A literal IPv6 address stands in brackets in a URL, and nowhere else.
-    host: url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname,
-    port: url.port,
-    socketPath: options?.socketPath,
-    method: handshake.method,
-    path: handshake.target,
-    headers: handshake.headers.flat(),
-    // A connection of its own, and nothing that keeps it for later.
-    agent: false
-  })
-  // From the first moment and for good: a request that is destroyed before it is answered raises an error.
-  return request.on("error", constVoid)
-}
-
-const answer = (request: Http.ClientRequest): Effect.Effect<Answer, OpenError> =>
-  Effect.callback((resume) => {
-    request.on("error", (error) => resume(Effect.fail(new OpenError({ reason: ioReason(error) }))))
-    request.on("upgrade", ({ headers, statusCode = 0 }, socket, head) => {
-      // Until the stream has it: an error that nobody listens to ends the process.
-      socket.on("error", constVoid)
-      resume(Effect.succeed({ response: { status: statusCode, headers }, socket, head }))
-    })
-    // What is no upgrade is an answer, too: the handshake finds what is wrong with it.
-    request.on("response", ({ headers, socket, statusCode = 0 }) => {
-      resume(Effect.succeed({ response: { status: statusCode, headers }, socket, head: new Uint8Array(0) }))
-    })
-    request.end()
-  })
-
-const parseUrl = (url: string | URL): Result.Result<URL, OptionError> => {
-  const wrong = (expected: string) => Result.fail(new OptionError({ option: "url", value: url, expected }))
-  const parsed = URL.parse(url)
-  if (parsed === null || (parsed.protocol !== "ws:" && parsed.protocol !== "wss:")) {
-    return wrong("an absolute URL of scheme ws: or wss:")
-  }
-  // RFC 6455 3: "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used".
-  if (parsed.hash !== "") return wrong("free of a fragment")
-  return Result.succeed(parsed)
-}
 
 const invalidOption = (error: OptionError) => new OpenError({ reason: new InvalidOption({ error }) })

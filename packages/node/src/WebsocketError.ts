@@ -126,34 +126,7 @@ export class Handshake extends Data.TaggedClass("Handshake")<{ readonly error: R
 
 /**
  * The server answered with a status other than 101: it may ask for a login, send elsewhere, or speak no WebSocket there.
- *
- * **Details**
- *
- * `headers` are Node's: names in lower case. `body` is its beginning as UTF-8, as far as it had come: at most 1 KiB.
- *
- * **Example** (A server that is busy)
- *
- * ```ts
- * import { WebsocketClient } from "@websocket-stream/node"
- * import { Effect } from "effect"
- * import { once } from "node:events"
- * import { createServer } from "node:http"
- * import type { AddressInfo } from "node:net"
- *
- * const server = createServer((_, response) => {
- *   response.writeHead(503, { "Retry-After": "7" }).end("too many\n")
- * })
- * await once(server.listen(0, "127.0.0.1"), "listening")
- * const { port } = server.address() as AddressInfo
- *
- * const program = Effect.as(WebsocketClient.connect(`ws://127.0.0.1:${port}/`), "open").pipe(
- *   Effect.catchReason("OpenError", "Refused", ({ body, headers, status }) =>
- *     Effect.succeed(`${status}, ${body.trim()}: come back in ${headers["retry-after"]} s`))
- * )
- *
- * await Effect.runPromise(Effect.scoped(program)) // => "503, too many: come back in 7 s"
- * server.close()
- * ```
+ * `headers` are Node's, their names in lower case; `body` is at most the first KiB of the body, as UTF-8.
  *
  * @category reasons
  * @since 0.1.0
@@ -165,16 +138,14 @@ export class Refused extends Data.TaggedClass("Refused")<{
 }> {
   get message(): string {
     const name = STATUS_CODES[this.status]
-    return `the server refused the connection with status ${this.status}${name === undefined ? "" : ` ${name}`}`
+    const status = name === undefined ? `${this.status}` : `${this.status} ${name}`
+    return `the server answered with status ${status} instead of 101 (RFC 6455 4.1)`
   }
 }
 
 /**
- * The server redirects to where we do not follow: to another scheme, or from `wss:` to `ws:`.
- *
- * **Details**
- *
- * `location` is as the server sent it, without its userinfo.
+ * The server redirects to where we do not follow: to another scheme, or from `wss:` to `ws:`. `location` is as the server
+ * sent it, without its userinfo.
  *
  * @category reasons
  * @since 0.1.0

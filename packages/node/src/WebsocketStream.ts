@@ -12,7 +12,7 @@
  * @since 0.1.0
  */
 import type { Frame } from "@websocket-stream/core/Frame"
-import * as Limits from "@websocket-stream/core/Limits"
+import type * as Limits from "@websocket-stream/core/Limits"
 import type { Opcode } from "@websocket-stream/core/Opcode"
 import { OptionError } from "@websocket-stream/core/OptionError"
 import type { Role } from "@websocket-stream/core/Role"
@@ -25,6 +25,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Duplex } from "node:stream"
 import { FrameStream } from "./internal/frameStream.ts"
+import { checkStreamOptions } from "./internal/streamOptions.ts"
 import type { ReadError, WriteError } from "./WebsocketError.ts"
 
 /**
@@ -200,10 +201,12 @@ export const make = (
   options: Options
 ): Effect.Effect<WebsocketStream["Service"], OptionError, Scope.Scope> =>
   Effect.suspend(() => {
-    const limits = Limits.make(options.role, options.limits)
+    const limits = checkStreamOptions(options)
     if (Result.isFailure(limits)) return Effect.fail(limits.failure)
-    const wrong = checkOptions(duplex, options)
-    if (wrong !== undefined) return Effect.fail(wrong)
+    if (duplex.readableObjectMode || duplex.writableObjectMode || duplex.readableEncoding !== null) {
+      const expected = "a stream of bytes without an encoding"
+      return Effect.fail(new OptionError({ option: "duplex", value: duplex, expected }))
+    }
     const { head, linger = defaultLinger, mode = "Block", role, rsv1 = false } = options
     return Effect.acquireRelease(
       Effect.sync(() => new FrameStream(duplex, { role, mode, head, limits: limits.success, rsv1 })),
@@ -284,17 +287,4 @@ export const awaitAnyReadable = (
 const ours = (stream: WebsocketStream["Service"]): FrameStream => {
   if (stream instanceof FrameStream) return stream
   throw new TypeError("awaitAnyReadable takes only streams that WebsocketStream.make made")
-}
-
-const checkOptions = (duplex: Duplex, { mode = "Block", role }: Options): OptionError | undefined => {
-  if (role !== "client" && role !== "server") {
-    return new OptionError({ option: "role", value: role, expected: `"client" or "server"` })
-  }
-  if (mode !== "Block" && mode !== "NonBlock") {
-    return new OptionError({ option: "mode", value: mode, expected: `"Block" or "NonBlock"` })
-  }
-  if (duplex.readableObjectMode || duplex.writableObjectMode || duplex.readableEncoding !== null) {
-    return new OptionError({ option: "duplex", value: duplex, expected: "a stream of bytes without an encoding" })
-  }
-  return undefined
 }

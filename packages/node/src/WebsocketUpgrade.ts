@@ -119,7 +119,7 @@ export const run = <E, R>(
 
 /**
  * As {@link run}, before the handshake: the handler answers the request with {@link accept} or {@link reject}, and may take
- * its time and look at what it likes. One that ends without an answer has it answered with a 500.
+ * its time and look at what it likes. Where it fails without an answer, the client gets a 500.
  *
  * @category running
  * @since 0.1.0
@@ -136,8 +136,8 @@ export const runUpgrades = <E, R>(
       const upgrade = { request, socket, head }
       fork(
         Effect.scoped(handler(upgrade)).pipe(
-          Effect.catchCause(logUnlessEnd),
-          Effect.ensuring(Opening.rejectUnanswered(upgrade))
+          Effect.onError(() => Opening.rejectUnanswered(upgrade)),
+          Effect.catchCause(logUnlessEnd)
         )
       )
     }

@@ -13,14 +13,11 @@ import { createServer, type Socket } from "node:net"
 import { asText, encode, text } from "./support/frames.ts"
 import { listen } from "./support/http.ts"
 import { gone, proper, type Request, serve } from "./support/rawServer.ts"
+import { refusal } from "./support/refusal.ts"
 import { Steps } from "./support/stepping.ts"
 import { assertClosed, reasonOf } from "./support/streams.ts"
 
 const open = (socket: Socket, request: Request) => socket.write(proper(request))
-
-/** Why a connection cannot be opened. What was dialled for it is gone by then. */
-const refusal = (url: string | URL, options?: WebsocketClient.Options) =>
-  reasonOf(Effect.scoped(Effect.asVoid(WebsocketClient.connectStream(url, options))))
 
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
@@ -116,24 +113,6 @@ describe("WebsocketClient.connectStream", () => {
       }))
   }
 
-  for (
-    const [option, options] of [
-      ["subprotocols", { subprotocols: ["chat", "chat"] }],
-      ["headers.Upgrade", { headers: [["Upgrade", "h2c"]] }],
-      ["headers.X", { headers: [["X", "a\r\nSet-Cookie: b"]] }],
-      ["limits.maxFrameSize", { limits: { maxFrameSize: -1 } }]
-    ] as const
-  ) {
-    it.live(`an option that cannot be used is refused by name, ${option}, and no socket stays behind`, () =>
-      Effect.gen(function*() {
-        const { sockets, url } = yield* serve(open)
-        const reason = yield* refusal(url, options)
-        if (reason._tag !== "InvalidOption") return assert.fail(reason.message)
-        assert.strictEqual(reason.error.option, option)
-        yield* Effect.forEach(yield* Queue.clear(sockets), gone)
-      }))
-  }
-
   it.live("a fragment in the URL is refused", () =>
     Effect.gen(function*() {
       const reason = yield* refusal(new URL("ws://127.0.0.1/#top"))
@@ -146,17 +125,6 @@ describe("WebsocketClient.connectStream", () => {
       const reason = yield* refusal(`ws://127.0.0.1:${port}/`)
       assert.deepInclude(reason, { _tag: "Io", code: "ECONNREFUSED", syscall: "connect" })
     }))
-
-  for (const status of [200, 302, 401, 426, 503]) {
-    it.live(`a server that answers with ${status} is refused, and the socket closed`, () =>
-      Effect.gen(function*() {
-        const { sockets, url } = yield* serve((socket) => {
-          socket.write(`HTTP/1.1 ${status} No\r\nLocation: ws://127.0.0.1/\r\nContent-Length: 2\r\n\r\nno`)
-        })
-        assertHandshake(yield* refusal(url), { _tag: "StatusNot101", status })
-        yield* gone(yield* Queue.take(sockets))
-      }))
-  }
 
   const distrusted: ReadonlyArray<
     readonly [what: string, changes: { readonly [name: string]: string | undefined }, reason: ResponseReason]

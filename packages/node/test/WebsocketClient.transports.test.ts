@@ -7,6 +7,7 @@ import * as Queue from "effect/Queue"
 import { once } from "node:events"
 import { mkdtemp, rm } from "node:fs/promises"
 import { createServer } from "node:http"
+import * as Https from "node:https"
 import * as net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -15,10 +16,12 @@ import * as Certificate from "./support/certificate.ts"
 import { asText } from "./support/frames.ts"
 import { listen } from "./support/http.ts"
 import { gone, proper, serve } from "./support/rawServer.ts"
-import { reasonOf } from "./support/streams.ts"
+import { refusal } from "./support/refusal.ts"
 
-const refusal = (url: string, options?: WebsocketClient.Options) =>
-  reasonOf(Effect.scoped(Effect.asVoid(WebsocketClient.connectStream(url, options))))
+const path = Effect.acquireRelease(
+  Effect.promise(() => mkdtemp(join(tmpdir(), "websocket-stream-"))),
+  (directory) => Effect.promise(() => rm(directory, { recursive: true }))
+).pipe(Effect.map((directory) => join(directory, "socket")))
 
 describe("WebsocketClient over TLS", () => {
   const certificate = Certificate.make()
@@ -58,6 +61,45 @@ describe("WebsocketClient over TLS", () => {
       assert.deepInclude(reason, { _tag: "Io", code: "ERR_TLS_CERT_ALTNAME_INVALID" })
     }))
 
+  it.live("R18: names no host to an address, for which SNI has no form", () =>
+    Effect.gen(function*() {
+      const { names, url } = yield* serveTls
+      yield* WebsocketClient.connectStream(url.replace("localhost", "127.0.0.1"), { tls: { ca } })
+      assert.deepStrictEqual(names, [false])
+    }))
+
+  it.live("R18: names the host of the URL though other options are given, and none of theirs is dialled", () =>
+    Effect.gen(function*() {
+      const { names, url } = yield* serveTls
+      const tls = { ca, servername: undefined, host: "127.0.0.2", hostname: "127.0.0.3", port: 1 }
+      yield* WebsocketClient.connectStream(url, { tls, headers: [["X-Other", "a"]] })
+      assert.deepStrictEqual(names, ["localhost"])
+    }))
+
+  it.live("R18: verifies the host of the URL through an agent and over a unix socket, and names it", () =>
+    Effect.gen(function*() {
+      const { names, port, url } = yield* serveTls
+      const agent = new Https.Agent({ keepAlive: true })
+      yield* WebsocketClient.connectStream(url, { agent, tls: { ca } })
+      assert.deepInclude(yield* refusal(url, { agent }), { _tag: "Io", code: "DEPTH_ZERO_SELF_SIGNED_CERT" })
+      const socketPath = yield* path
+      const relay = net.createServer((socket) => {
+        const far = net.connect(port, "127.0.0.1").on("error", () => {})
+        socket.on("error", () => {}).on("close", () => far.destroy()).pipe(far)
+        far.pipe(socket)
+      })
+      yield* Effect.acquireRelease(
+        Effect.promise(() => once(relay.listen(socketPath), "listening")),
+        () => Effect.sync(() => relay.close())
+      )
+      yield* WebsocketClient.connectStream("wss://localhost/", { socketPath, tls: { ca } })
+      assert.deepStrictEqual(names, ["localhost", "localhost"])
+      for (const host of ["example.com", "127.0.0.2", "[::1]"]) {
+        const reason = yield* refusal(`wss://${host}/`, { socketPath, tls: { ca } })
+        assert.deepInclude(reason, { _tag: "Io", code: "ERR_TLS_CERT_ALTNAME_INVALID" })
+      }
+    }))
+
   it.live("tells of a server that speaks no TLS", () =>
     Effect.gen(function*() {
       const port = yield* listen(net.createServer((socket) => {
@@ -74,11 +116,6 @@ describe("WebsocketClient over TLS", () => {
 })
 
 describe("WebsocketClient over a unix socket", () => {
-  const path = Effect.acquireRelease(
-    Effect.promise(() => mkdtemp(join(tmpdir(), "websocket-stream-"))),
-    (directory) => Effect.promise(() => rm(directory, { recursive: true }))
-  ).pipe(Effect.map((directory) => join(directory, "socket")))
-
   it.live("dials the path, and asks for what the URL names", () =>
     Effect.gen(function*() {
       const socketPath = yield* path

@@ -6,11 +6,12 @@ import * as Opcode from "@websocket-stream/core/Opcode"
 import { OptionError } from "@websocket-stream/core/OptionError"
 import { ProtocolError } from "@websocket-stream/core/ProtocolError"
 import * as WebsocketError from "@websocket-stream/node/WebsocketError"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { opcodes } from "../../core/test/support/arbitraries.ts"
 
-const { Busy, Closed, Encode, Handshake, InvalidOption, Io, OpenError, Protocol, ReadError, WouldBlock, WriteError } =
-  WebsocketError
+const { Busy, Closed, Deadline, Encode, Handshake, InvalidOption, InvalidRedirect, Io } = WebsocketError
+const { OpenError, Protocol, ReadError, Refused, WouldBlock, WriteError } = WebsocketError
 
 const end = { by: "Peer", code: 1006, reason: "", clean: false, truncated: false } as const
 const closed = new Closed(end)
@@ -20,6 +21,9 @@ const protocol = new Protocol({ error: new ProtocolError({ reason: { _tag: "Unkn
 const encode = new Encode({ error: new EncodeError({ reason: { _tag: "FragmentedControl" } }) })
 const handshake = new Handshake({ error: new RequestError({ reason: { _tag: "NotAnUpgrade" } }) })
 const option = new InvalidOption({ error: new OptionError({ option: "url", value: "x:", expected: "a ws: URL" }) })
+const deadline = new Deadline({ duration: Duration.millis(1500) })
+const refused = new Refused({ status: 401, headers: {}, body: "secret" })
+const redirect = new InvalidRedirect({ status: 302, location: "ftp://x/", expected: "a ws: URL" })
 
 describe("messages", () => {
   it("S12: WouldBlock says what to do", () =>
@@ -60,9 +64,22 @@ describe("messages", () => {
     for (const reason of [new WouldBlock(), closed, encode, io, new Busy()]) {
       assert.strictEqual(new WriteError({ reason }).message, reason.message)
     }
-    for (const reason of [handshake, option, io]) {
+    for (const reason of [handshake, option, io, deadline, refused, redirect]) {
       assert.strictEqual(new OpenError({ reason }).message, reason.message)
     }
+  })
+
+  it("S12: what keeps a connection from opening says what happened, and what to do about it", () => {
+    assert.strictEqual(deadline.message, "the connection did not open within 1s 500ms; raise openDeadline")
+    assert.strictEqual(
+      refused.message,
+      "the server answered with status 401 Unauthorized instead of 101 (RFC 6455 4.1)"
+    )
+    assert.strictEqual(
+      new Refused({ status: 599, headers: {}, body: "" }).message,
+      "the server answered with status 599 instead of 101 (RFC 6455 4.1)"
+    )
+    assert.strictEqual(redirect.message, "the server redirects (302) to ftp://x/, it must be a ws: URL")
   })
 
   it("S12: the names of opcodes can be read", () =>

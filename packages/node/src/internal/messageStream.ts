@@ -128,14 +128,14 @@ export class MessageStream implements Incoming, Replier, Metered {
       // Fails with what the connection ended of.
       const answered = (isAnswered: boolean) => Deferred.doneUnsafe(answer, isAnswered ? Exit.void : this.reader.failed)
       let forget = () => {}
-      const start = yield* Clock.currentTimeNanos
+      const start = yield* Clock.monotonicTimeNanos
       // In one step with the sending: behind it the fiber may be made to yield, and the pong be there before it goes on.
       yield* this.writer.ping(mark, () => {
         if (this.isFinished) answered(false)
         else forget = this.pings.add(mark, answered)
       })
       yield* Effect.onInterrupt(Deferred.await(answer), () => Effect.sync(forget))
-      const roundTrip = Duration.nanos((yield* Clock.currentTimeNanos) - start)
+      const roundTrip = Duration.nanos((yield* Clock.monotonicTimeNanos) - start)
       this.measured(roundTrip)
       return roundTrip
     })
@@ -168,6 +168,7 @@ export class MessageStream implements Incoming, Replier, Metered {
     const part: FramePart | undefined = ahead === undefined
       ? undefined
       : { ...ahead, first: true, last: true, frameLength: ahead.payload.length }
+    this.hasEnded = ended !== undefined
     this.reader.begin(part, ended)
   }
 

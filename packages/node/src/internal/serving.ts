@@ -28,7 +28,7 @@ export const receiveUpgrades = (settings: Settings, server: Server): Effect.Effe
     const clock = yield* Clock.Clock
     const fork = yield* FiberSet.makeRuntime()
     const meter = settings.options.metrics === true ? yield* Meter.current : undefined
-    const reception = new Reception(settings, meter, fork, () => clock.currentTimeNanosUnsafe())
+    const reception = new Reception(settings, meter, fork, () => clock.monotonicTimeNanosUnsafe())
     yield* Effect.forkScoped(sweep(reception.swept, sweepInterval(settings)))
     // Without a listener a failure to accept, for want of descriptors, would end the process.
     const onError = (error: Error) => fork(Effect.logWarning("WebSocket server could not accept a connection", error))
@@ -65,6 +65,7 @@ export const run = <A, E, R, RA>(
     const shift: Shift = {
       fibers,
       open,
+      drained: yield* Deferred.make<void>(),
       isDraining: false,
       receive: (upgrade, left) => fork(Effect.ensuring(serve(reception, shift, upgrade, handler, admit), left))
     }
@@ -107,15 +108,27 @@ const serve = <A, E, R, RA>(
     )
   }).pipe(
     Effect.catchCause(logUnlessEnd),
-    Effect.ensuring(rejectUnanswered(upgrade))
+    Effect.ensuring(answerAnyway(reception, shift, upgrade))
   )
+
+// Whoever answers also ends by destroying the socket.
+const answerAnyway = (reception: Reception, shift: Shift, upgrade: Upgrade): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (upgrade.socket.destroyed) return Effect.void
+    // What the draining has interrupted is no bug.
+    if (shift.isDraining) return reception.turnAway(upgrade)
+    reception.meter?.refused(500)
+    return rejectUnanswered(upgrade)
+  })
 
 // Taken before the connection is opened, so that it is watched until it is closed for good.
 const watching = (
-  { now, settings, swept }: Reception,
-  { open }: Shift
+  reception: Reception,
+  shift: Shift
 ): Effect.Effect<(ws: Websocket.Websocket["Service"]) => void, never, Scope.Scope> =>
   Effect.gen(function*() {
+    const { now, settings, swept } = reception
+    const { open } = shift
     let vigil: Vigil | undefined
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
@@ -128,6 +141,8 @@ const watching = (
       vigil = new Vigil(ours(ws), settings, now)
       swept.add(vigil)
       open.add(vigil)
+      // The fiber may have been made to yield since it looked.
+      if (shift.isDraining) reception.dismiss(vigil)
     }
   })
 
@@ -147,7 +162,7 @@ const refuse = (
   return reject(upgrade, response.success)
 }
 
-const countRefusal = (meter: Meter.Meter | undefined, { reason }: OpenError): Effect.Effect<void> =>
+export const countRefusal = (meter: Meter.Meter | undefined, { reason }: OpenError): Effect.Effect<void> =>
   Effect.sync(() => {
     const status = reason._tag === "Handshake" && reason.error._tag === "RequestError" ? reason.error.status : 500
     meter?.refused(status)
@@ -171,14 +186,17 @@ const traced =
       attributes: {
         "network.protocol.name": "websocket",
         "url.path": path,
-        "client.address": remoteAddress,
-        "user_agent.original": headers["user-agent"]
+        ...attribute("client.address", remoteAddress),
+        ...attribute("user_agent.original", headers["user-agent"])
       },
       captureStackTrace: false
     }) as Effect.Effect<A, E, R>
 
-// To within half of the shortest deadline.
-const sweepInterval = (settings: Settings): Duration.Duration => {
+// Exporters would write "undefined".
+const attribute = (name: string, value: string | undefined) => value === undefined ? undefined : { [name]: value }
+
+/** To within half of the shortest deadline. */
+export const sweepInterval = (settings: Settings): Duration.Duration => {
   const { closeDeadline, handshakeDeadline, heartbeat, idleDeadline, maxLife } = settings
   const shortest = [handshakeDeadline, heartbeat, idleDeadline, maxLife].reduce(Duration.min, closeDeadline)
   return Duration.divideUnsafe(shortest, 2)

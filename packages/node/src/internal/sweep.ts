@@ -11,7 +11,7 @@ export interface Swept {
 /** Asks all of them at every interval, until it is interrupted. */
 export const sweep = (all: ReadonlySet<Swept>, interval: Duration.Duration): Effect.Effect<never> =>
   Effect.sleep(interval).pipe(
-    Effect.andThen(Clock.currentTimeNanos),
+    Effect.andThen(Clock.monotonicTimeNanos),
     Effect.map((now) => {
       for (const swept of all) swept.sweep(now)
     }),
