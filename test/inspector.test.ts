@@ -9,10 +9,11 @@ import { capacity, Journal } from "../examples/inspector/journal.ts"
 import { start } from "./support/childProcess.ts"
 import { Chromium, isMissing, openPage } from "./support/chromium.ts"
 import * as Examples from "./support/examples.ts"
-import { click, fillClose, framesOnce, inspect, Inspector, see, visit, watchEcho } from "./support/inspector.ts"
+import { fillClose, framesOnce, inspect, Inspector, visit, watchEcho } from "./support/inspector.ts"
+import { click, see } from "./support/page.ts"
 
-/** The program, by its name among the examples. */
-const program = "inspector/main"
+/** The program that it is a part of, by its name among the examples. */
+const program = "start/main"
 
 const live = { excludeTestServices: true, timeout: "60 seconds" } as const
 
@@ -144,13 +145,14 @@ layer(Inspector.layer, live)("the inspector's endpoints", (it) => {
     [
       ["/", 200, "text/html; charset=utf-8"],
       ["/?from=a-link", 200, "text/html; charset=utf-8"],
-      ["/style.css", 200, "text/css; charset=utf-8"],
-      ["/main.mjs", 200, "text/javascript; charset=utf-8"],
-      ["/icon.svg", 200, "image/svg+xml"],
+      ["/inspector/page/inspector.css", 200, "text/css; charset=utf-8"],
+      ["/inspector/page/main.mjs", 200, "text/javascript; charset=utf-8"],
+      ["/support/page/icon.svg", 200, "image/svg+xml"],
       ["/echo", 426, "text/plain; charset=utf-8"],
       ["/inspect", 426, "text/plain; charset=utf-8"],
-      ["/page/index.html", 404, "text/plain"],
-      ["/../main.ts", 404, "text/plain"]
+      ["/inspector/page/panel.html", 404, "text/plain"],
+      ["/inspector/page/../echo.ts", 404, "text/plain"],
+      ["/inspector/echo.ts", 404, "text/plain"]
     ] as const
   )("answer GET %s with %i", ([path, status, type]) =>
     Effect.gen(function*() {
@@ -166,8 +168,7 @@ layer(Inspector.layer, live)("the inspector's endpoints", (it) => {
       Effect.gen(function*() {
         const { host } = yield* Inspector
         const { reason } = yield* Effect.flip(WebsocketClient.connectStream(`ws://${host}${path}`))
-        assert.strictEqual(reason._tag === "Handshake" && reason.error.reason._tag, "StatusNot101")
-        assert.include(reason.message, "404")
+        assert.strictEqual(reason._tag === "Refused" && reason.status, 404)
       })
   )
 

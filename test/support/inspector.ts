@@ -1,4 +1,4 @@
-/** The inspector in this process, its page in a browser, and its endpoints from a plain client. */
+/** The inspector on the page of `npm start`, served by this process, and its endpoints from a plain client. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Opcode } from "@websocket-stream/core"
 import { WebsocketClient } from "@websocket-stream/node"
@@ -6,16 +6,18 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Page } from "playwright-core"
+import { Chat } from "../../examples/chat/chat.ts"
 import type { Command, Report, Welcome } from "../../examples/inspector/protocol.ts"
-import { serve } from "../../examples/inspector/server.ts"
+import { serve } from "../../examples/start/server.ts"
 import { openPage } from "./chromium.ts"
+import { see } from "./page.ts"
 
-/** Where the inspector listens: `127.0.0.1` and its port. */
+/** Where it listens: `127.0.0.1` and its port. */
 export class Inspector extends Context.Service<Inspector, { readonly host: string }>()("test/Inspector") {
   static readonly layer = Layer.effect(
     Inspector,
     Effect.map(serve({ port: 0 }), (port) => ({ host: `127.0.0.1:${port}` }))
-  ).pipe(Layer.provide(NodeServices.layer))
+  ).pipe(Layer.provide([Chat.layer, NodeServices.layer]))
 }
 
 /** A page of its own, connected. */
@@ -27,21 +29,11 @@ export const visit = Effect.gen(function*() {
   return page
 })
 
-/** Clicks the button of that name. */
-export const click = (page: Page, name: string) =>
-  Effect.promise(() => page.getByRole("button", { name, exact: true }).click())
-
 export const fillClose = (page: Page, code: number, reason: string) =>
   Effect.andThen(
     Effect.promise(() => page.getByLabel("Code", { exact: true }).fill(`${code}`)),
     Effect.promise(() => page.getByLabel("Reason", { exact: true }).fill(reason))
   )
-
-/** Waits until an element reads so. */
-export const see = (page: Page, selector: string, text: string | RegExp) => {
-  const hasText = typeof text === "string" ? new RegExp(`^${text.replaceAll(/[.?]/g, "\\$&")}$`) : text
-  return Effect.promise(() => page.locator(selector).filter({ hasText }).waitFor())
-}
 
 interface Row {
   readonly direction: string | undefined

@@ -1,3 +1,4 @@
+import { element } from "../../support/page/element.mjs"
 import { count, payload, time } from "./format.mjs"
 
 /** More than anybody scrolls through, and few enough to lay out ten times a second. */
@@ -51,11 +52,4 @@ const cell = (content, { after = "", ...attributes } = {}) => {
   const td = element("td", attributes, content)
   td.append(after)
   return td
-}
-
-const element = (name, attributes, content) => {
-  const node = document.createElement(name)
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value)
-  node.append(content)
-  return node
 }

@@ -1,3 +1,5 @@
+import { endpoint } from "../../support/page/endpoint.mjs"
+
 /**
  * The control channel: commands go to the server, reports come from it.
  *
@@ -18,6 +20,3 @@ export const openInspector = ({ onClose, onReport }) =>
       onClose()
     })
   })
-
-/** The address of an endpoint of the server that the page came from. */
-export const endpoint = (path) => new URL(path, location.href.replace(/^http/, "ws"))

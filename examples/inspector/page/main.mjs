@@ -1,7 +1,8 @@
+import { makeChart } from "../../support/page/chart.mjs"
+import { endpoint } from "../../support/page/endpoint.mjs"
 import { closeCode, count, size } from "./format.mjs"
 import * as Frames from "./frames.mjs"
-import { endpoint, openInspector } from "./inspector.mjs"
-import { interval, makeChart } from "./meter.mjs"
+import { openInspector } from "./inspector.mjs"
 
 const find = (selector) => document.querySelector(selector)
 
@@ -156,8 +157,17 @@ const showTally = (selector, { bytes, frames }, noun) => {
   find(selector).replaceChildren(size(bytes), " ", aside)
 }
 
-const buffered = makeChart("#buffered-chart")
-const rate = makeChart("#rate-chart")
+/** How often a sample is taken, in milliseconds. */
+const interval = 100
+const chart = {
+  length: 300,
+  span: "last 30 s",
+  // Without it, noise would fill the chart.
+  leastScale: 1024 * 1024,
+  format: (bytes) => size(bytes).replace(".0", "")
+}
+const buffered = makeChart("#buffered-chart", chart)
+const rate = makeChart("#rate-chart", chart)
 const readBefore = []
 
 const sample = () => {
