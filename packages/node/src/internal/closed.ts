@@ -1,5 +1,7 @@
 import * as CloseCode from "@websocket-stream/core/CloseCode"
 import type { Closing } from "@websocket-stream/core/Connection"
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
 import { Closed } from "../WebsocketError.ts"
 
 /** The end of a stream without a Close frame. RFC 6455 7.1.5: "considered to be 1006". */
@@ -11,3 +13,9 @@ export const closedAs = ({ by = "Peer", received }: Closing): Closed =>
   received === undefined || received.code === CloseCode.AbnormalClosure
     ? abnormal(by)
     : new Closed({ by, code: received.code, reason: received.reason, clean: true, truncated: false })
+
+/** The code that tells a peer how a scope ended (RFC 6455 7.4.1). What went wrong is nothing that it is told. */
+export const closeCodeOf = (exit: Exit.Exit<unknown, unknown>): number => {
+  if (Exit.isSuccess(exit)) return CloseCode.Normal
+  return Cause.hasInterruptsOnly(exit.cause) ? CloseCode.GoingAway : CloseCode.InternalError
+}

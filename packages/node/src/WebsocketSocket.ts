@@ -1,0 +1,299 @@
+/**
+ * Effect's own `Socket` and `SocketServer` over our connections: RPC, cluster and DevTools run over them unchanged. One element
+ * of a pull is one message, a string for a text and bytes for a binary one.
+ *
+ * @since 0.1.0
+ */
+import * as CloseCode from "@websocket-stream/core/CloseCode"
+import type { Message } from "@websocket-stream/core/Message"
+import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Scope from "effect/Scope"
+import * as Socket from "effect/socket/Socket"
+import * as SocketServer from "effect/socket/SocketServer"
+import { closeCodeOf } from "./internal/closed.ts"
+import { MessageStream } from "./internal/messageStream.ts"
+import type { Websocket } from "./Websocket.ts"
+import * as WebsocketClient from "./WebsocketClient.ts"
+import { isOpenError, type ReadError, type WriteError } from "./WebsocketError.ts"
+import * as WebsocketServer from "./WebsocketServer.ts"
+
+/**
+ * A `Socket` that connects anew for each reader: `acquire` runs in the scope of the reader, so that to reconnect is to retry the
+ * scoped loop.
+ *
+ * **Details**
+ *
+ * A reader fails with a `SocketError` of these reasons.
+ *
+ * - `SocketOpenError` for an `acquire` that failed, with its failure as the cause; of kind `Timeout` if our deadline passed.
+ * - `SocketCloseError` for a connection that ended, with the code and reason that the peer gave: 1006 for one that was lost, with
+ *   what Node said as the reason, and for one that we have left.
+ * - `SocketReadError` for a peer that broke the protocol, with our `ReadError` as the cause: the rule and the close code.
+ *
+ * A write waits for a peer that does not read, and is queued whole or not at all, however many fibers write. It fails with
+ * `SocketCloseError` once either side has closed, and with `SocketWriteError` for what may not be sent, with our `WriteError` as
+ * the cause. Once the scope of the reader has ended, writes wait for the next connection, also those that still waited for room
+ * in the last one; but not a `writeAll` of those, because some of it may have gone. The payload is copied. A `CloseEvent` closes
+ * with its code and reason, and waits for the peer to agree.
+ *
+ * The end of the reader's scope fails whoever pulls, at once, and closes the connection: with 1000, with 1001 if it was
+ * interrupted and with 1011 if it failed.
+ *
+ * **Example** (An echo that reconnects)
+ *
+ * ```ts
+ * import { WebsocketClient, WebsocketSocket } from "@websocket-stream/node"
+ * import { Effect, Schedule } from "effect"
+ *
+ * const echo = Effect.fnUntraced(function*(url: string) {
+ *   const socket = yield* WebsocketSocket.toSocket(WebsocketClient.connect(url))
+ *   const { writeAll } = yield* socket.writer
+ *   const once = Effect.scoped(Effect.flatMap(socket.reader, ({ pull }) => Effect.forever(Effect.flatMap(pull, writeAll))))
+ *   return yield* Effect.retry(once, { schedule: Schedule.spaced("10 millis"), times: 2 })
+ * })
+ *
+ * const error = await Effect.runPromise(Effect.flip(Effect.scoped(echo("ws://127.0.0.1:1/"))))
+ * error.reason._tag // => "SocketOpenError"
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const toSocket = <E, R>(
+  acquire: Effect.Effect<Websocket["Service"], E, R>
+): Effect.Effect<Socket.Socket, never, Exclude<R, Scope.Scope>> =>
+  Effect.contextWith((context: Context.Context<Exclude<R, Scope.Scope>>) => {
+    const link = new Link()
+    const reader = Effect.gen(function*() {
+      const scope = yield* Effect.scope
+      const ws = yield* acquire.pipe(
+        Scope.provide(scope),
+        // What the reader has comes first, its span among others.
+        Effect.updateContext((input: Context.Context<never>) => Context.merge(context, input)),
+        Effect.mapError(openFailed)
+      )
+      const reader = yield* readerOf(ws)
+      // The last, so that it is the first to be undone: writes that fail because we leave find out that we have left.
+      yield* Effect.acquireRelease(Effect.sync(() => link.up(ws)), () => Effect.sync(() => link.down(ws)))
+      return reader
+    })
+    return Effect.succeed(Socket.make({
+      reader,
+      writer: Effect.succeed({
+        write: (chunk) => link.write(chunk),
+        writeAll: (chunks) => Effect.flatMap(link.connection, (ws) => writeAll(ws, chunks))
+      })
+    }))
+  })
+
+/**
+ * A `Socket` over a connection that is open already, and that will not come again.
+ *
+ * **Details**
+ *
+ * As {@link toSocket}, but that writes do not wait for a reader, and fail after its end: there is no next connection to wait for.
+ *
+ * **Example** (A connection as a stream of bytes)
+ *
+ * ```ts
+ * import { Websocket, WebsocketSocket, WebsocketStream } from "@websocket-stream/node"
+ * import { Effect, Stream } from "effect"
+ * import * as Socket from "effect/socket/Socket"
+ * import { duplexPair } from "node:stream"
+ *
+ * const program = Effect.gen(function*() {
+ *   const [near, far] = duplexPair()
+ *   const client = yield* Effect.flatMap(WebsocketStream.make(near, { role: "client" }), Websocket.make)
+ *   const server = yield* Effect.flatMap(WebsocketStream.make(far, { role: "server" }), Websocket.make)
+ *   yield* client.sendAll(["Hello", Uint8Array.of(33)])
+ *   const bytes = Socket.toStream(WebsocketSocket.fromWebsocket(server))
+ *   return yield* bytes.pipe(Stream.decodeText, Stream.take(2), Stream.mkString)
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => "Hello!"
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromWebsocket = (ws: Websocket["Service"]): Socket.Socket =>
+  Socket.make({
+    reader: readerOf(ws),
+    writer: Effect.succeed({ write: (chunk) => write(ws, chunk), writeAll: (chunks) => writeAll(ws, chunks) })
+  })
+
+/**
+ * The service over connections to the URL, one for each reader.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSocket = (url: string | URL, options?: WebsocketClient.Options): Layer.Layer<Socket.Socket> =>
+  Layer.effect(Socket.Socket, toSocket(WebsocketClient.connect(url, options)))
+
+/**
+ * A server that runs the handler for each connection's `Socket`.
+ *
+ * **Details**
+ *
+ * Fails with a `SocketServerOpenError` that has our `ListenError` as its cause. A handler may end with a `SocketError`; other
+ * failures are logged, and end their connection alone. Interrupting `run` drains the connections.
+ *
+ * Give an `RpcServer` over it a `concurrency`. Its handlers wait for a client that does not read, and without a limit there are as
+ * many of them as that client likes to ask for. All clients share the limit, so that one which does not read can use it up: the
+ * `idleDeadline` ends a client that has gone silent, but not one that goes on sending.
+ *
+ * **Example** (Remote procedures)
+ *
+ * ```ts
+ * import { WebsocketSocket } from "@websocket-stream/node"
+ * import { Effect, Layer, Schema } from "effect"
+ * import * as NetAddress from "effect/net/NetAddress"
+ * import * as Rpc from "effect/rpc/Rpc"
+ * import * as RpcClient from "effect/rpc/RpcClient"
+ * import * as RpcGroup from "effect/rpc/RpcGroup"
+ * import * as RpcSerialization from "effect/rpc/RpcSerialization"
+ * import * as RpcServer from "effect/rpc/RpcServer"
+ * import * as SocketServer from "effect/socket/SocketServer"
+ *
+ * class Procedures extends RpcGroup.make(Rpc.make("Upper", { payload: { text: Schema.String }, success: Schema.String })) {}
+ *
+ * const handlers = Procedures.toLayer({ Upper: ({ text }) => Effect.succeed(text.toUpperCase()) })
+ *
+ * const server = RpcServer.layer(Procedures, { concurrency: 16 }).pipe(
+ *   Layer.provide([handlers, RpcServer.layerProtocolSocketServer]),
+ *   Layer.provideMerge(WebsocketSocket.layerSocketServer({ host: "127.0.0.1", port: 0 }))
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   const { address } = yield* SocketServer.SocketServer
+ *   const protocol = Layer.provide(
+ *     RpcClient.layerProtocolSocket(),
+ *     WebsocketSocket.layerSocket(NetAddress.formatUrlUnsafe(address, "ws"))
+ *   )
+ *   return yield* RpcClient.make(Procedures).pipe(
+ *     Effect.flatMap((client) => client.Upper({ text: "Hello" })),
+ *     Effect.scoped,
+ *     Effect.provide(protocol)
+ *   )
+ * })
+ *
+ * const layers = Layer.provideMerge(server, RpcSerialization.layerNdjson)
+ * await Effect.runPromise(Effect.provide(program, layers)) // => "HELLO"
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerSocketServer = (
+  options: WebsocketServer.Options
+): Layer.Layer<SocketServer.SocketServer, SocketServer.SocketServerError> =>
+  Layer.effect(
+    SocketServer.SocketServer,
+    Effect.gen(function*() {
+      const server = yield* WebsocketServer.make(options)
+      const address = server.address._tag === "Unix"
+        ? NetAddress.unixPathAddress(server.address.path)
+        : yield* Effect.fromResult(NetAddress.inetAddressFromIpString(server.address.host, server.address.port))
+      return SocketServer.SocketServer.of({
+        address,
+        run: (handler) => server.run((ws) => Effect.catchCause(handler(fromWebsocket(ws)), endQuietly))
+      })
+    }).pipe(Effect.mapError((cause) =>
+      new SocketServer.SocketServerError({ reason: new SocketServer.SocketServerOpenError({ cause }) })
+    ))
+  )
+
+// Which connection a socket writes to that has one after the other.
+class Link {
+  readonly connection: Effect.Effect<Websocket["Service"]> = Effect.suspend(() =>
+    this.current === undefined ? this.isUp.whenOpen(this.connection) : Effect.succeed(this.current)
+  )
+
+  private current: Websocket["Service"] | undefined = undefined
+  private readonly isUp = Latch.makeUnsafe(false)
+
+  up(ws: Websocket["Service"]): void {
+    this.current = ws
+    this.isUp.openUnsafe()
+  }
+
+  down(ws: Websocket["Service"]): void {
+    if (this.current !== ws) return
+    this.current = undefined
+    this.isUp.closeUnsafe()
+  }
+
+  // A failed write has sent nothing. An `RpcClient` makes a defect of it; but calls that still wait when its reader has told it
+  // of the end fail as they should.
+  write(chunk: Uint8Array | string | Socket.CloseEvent): Effect.Effect<void, Socket.SocketError> {
+    const isOver = (ws: Websocket["Service"], error: Socket.SocketError): boolean =>
+      this.current !== ws && error.reason._tag === "SocketCloseError"
+    return Effect.flatMap(
+      this.connection,
+      (ws) => Effect.catch(write(ws, chunk), (error) => (isOver(ws, error) ? this.write(chunk) : Effect.fail(error)))
+    )
+  }
+}
+
+const readerOf = (ws: Websocket["Service"]): Effect.Effect<Socket.Reader, never, Scope.Scope> =>
+  Effect.as(
+    Effect.addFinalizer((exit) => leave(ws, closeCodeOf(exit))),
+    {
+      pull: Effect.mapBoth(ws.receiveAll, { onFailure: socketError, onSuccess: Arr.map(contentOf) }),
+      upgrade: Socket.SocketUpgradeError.unsupported
+    }
+  )
+
+// The handshake is waited for where the connection's own scope ends. Here it would delay what an `RpcServer` does behind it: to
+// interrupt the handlers of a client that is gone.
+const leave = (ws: Websocket["Service"], code: number): Effect.Effect<void> =>
+  ws instanceof MessageStream ? Effect.sync(() => ws.leave(code)) : Effect.ignore(ws.close(code))
+
+const contentOf = (message: Message): string | Uint8Array => message._tag === "Text" ? message.text : message.payload
+
+const write = (
+  ws: Websocket["Service"],
+  chunk: Uint8Array | string | Socket.CloseEvent
+): Effect.Effect<void, Socket.SocketError> =>
+  Effect.mapError(Socket.isCloseEvent(chunk) ? ws.close(chunk.code, chunk.reason) : ws.send(chunk), socketError)
+
+const writeAll = (
+  ws: Websocket["Service"],
+  chunks: Arr.NonEmptyReadonlyArray<Uint8Array | string>
+): Effect.Effect<void, Socket.SocketError> => Effect.mapError(ws.sendAll(chunks), socketError)
+
+const openFailed = (cause: unknown): Socket.SocketError => {
+  const kind = isOpenError(cause) && cause.reason._tag === "Deadline" ? "Timeout" : "Unknown"
+  return new Socket.SocketError({ reason: new Socket.SocketOpenError({ kind, cause }) })
+}
+
+const socketError = (error: ReadError | WriteError): Socket.SocketError =>
+  new Socket.SocketError({ reason: reasonOf(error) })
+
+const reasonOf = (cause: ReadError | WriteError): Socket.SocketErrorReason => {
+  const { reason } = cause
+  if (reason._tag === "Closed") return new Socket.SocketCloseError({ code: reason.code, closeReason: reason.reason })
+  // RFC 6455 7.1.5: "considered to be 1006". Whatever is no close, an `RpcServer` takes for a bug.
+  if (reason._tag === "Io") {
+    return new Socket.SocketCloseError({ code: CloseCode.AbnormalClosure, closeReason: reason.message })
+  }
+  return cause._tag === "ReadError" ? new Socket.SocketReadError({ cause }) : new Socket.SocketWriteError({ cause })
+}
+
+// Expected, also where Effect's own handlers make a defect of it: what became of one connection is no news to the server.
+const endQuietly = <E>(cause: Cause.Cause<E>): Effect.Effect<void, E> => {
+  const error = Cause.squash(cause)
+  return Socket.isSocketError(error) && isEnd(error)
+    ? Effect.logDebug("WebSocket connection ended", cause)
+    : Effect.failCause(cause)
+}
+
+const isEnd = ({ reason: { _tag } }: Socket.SocketError): boolean =>
+  _tag === "SocketCloseError" || _tag === "SocketReadError"

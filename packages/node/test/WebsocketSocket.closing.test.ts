@@ -1,0 +1,197 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { ProtocolError } from "@websocket-stream/core/ProtocolError"
+import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
+import { OpenError, ReadError, WriteError } from "@websocket-stream/node/WebsocketError"
+import * as WebsocketSocket from "@websocket-stream/node/WebsocketSocket"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
+import * as Socket from "effect/socket/Socket"
+import { createServer } from "node:net"
+import { listen } from "./support/http.ts"
+import { gone, proper, serve as serveRaw } from "./support/rawServer.ts"
+import { assertReason, closed, open, reasonOf, serve, settle, texts } from "./support/sockets.ts"
+import { assertWaiting, park } from "./support/streams.ts"
+
+const connected = Effect.gen(function*() {
+  const { accepted, url } = yield* serve
+  const socket = yield* WebsocketSocket.toSocket(WebsocketClient.connect(url))
+  const reader = yield* open(socket)
+  const writer = yield* socket.writer
+  return { socket, reader, writer, server: yield* accepted }
+})
+
+/** A socket to a peer that shakes hands and says nothing more, and the peer's end of TCP. */
+const silent = Effect.gen(function*() {
+  const { sockets, url } = yield* serveRaw((tcp, request) => tcp.write(proper(request)))
+  const connect = WebsocketClient.connect(url, { closeDeadline: "1 hour" })
+  return { connect, tcp: Queue.take(sockets) }
+})
+
+const codes = [[1000, ""], [1001, "away"], [1011, "oops"], [3000, "é"], [4999, "a".repeat(123)]] as const
+
+describe("closing a socket of WebsocketSocket", () => {
+  for (const [code, reason] of codes) {
+    it.live(`a pull fails with the code ${code} and the reason of the peer, again and again`, () =>
+      Effect.gen(function*() {
+        const { reader, server } = yield* connected
+        yield* server.ws.send("Hello")
+        yield* Effect.forkChild(server.ws.close(code, reason))
+        assert.deepStrictEqual(yield* reader.pull, ["Hello"])
+        assertReason(yield* reasonOf(reader.pull), closed(code, reason))
+        assertReason(yield* reasonOf(reader.pull), closed(code, reason))
+      }))
+
+    it.live(`a CloseEvent closes with the code ${code} and its reason`, () =>
+      Effect.gen(function*() {
+        const { reader, server, writer } = yield* connected
+        yield* writer.write("Hello")
+        const closing = yield* Effect.forkChild(writer.write(new Socket.CloseEvent(code, reason)))
+        assert.deepStrictEqual(yield* texts(server, 1), ["Hello"])
+        assert.deepInclude((yield* server.ws.closed).received, { code, reason })
+        yield* Fiber.join(closing)
+        assertReason(yield* reasonOf(reader.pull), { _tag: "SocketCloseError", code })
+      }))
+  }
+
+  it.live("a CloseEvent without more closes with 1000", () =>
+    Effect.gen(function*() {
+      const { server, writer } = yield* connected
+      yield* writer.write(new Socket.CloseEvent())
+      assert.deepInclude((yield* server.ws.closed).received, { code: 1000, reason: "" })
+    }))
+
+  it.live("a CloseEvent that may not be sent fails, and the connection stays open", () =>
+    Effect.gen(function*() {
+      const { server, writer } = yield* connected
+      for (const event of [new Socket.CloseEvent(1006), new Socket.CloseEvent(1000, "a".repeat(124))]) {
+        const reason = yield* reasonOf(writer.write(event))
+        if (reason._tag !== "SocketWriteError") return assert.fail(reason._tag)
+        assert.instanceOf(reason.cause, WriteError)
+        assert.strictEqual(reason.cause.reason._tag, "Encode")
+      }
+      yield* writer.write("Hello")
+      assert.deepStrictEqual(yield* texts(server, 1), ["Hello"])
+    }))
+
+  it.live("writes fail once the peer has closed: nothing is dropped", () =>
+    Effect.gen(function*() {
+      const { server, writer } = yield* connected
+      yield* server.ws.close(4000, "enough")
+      assertReason(yield* reasonOf(writer.write("late")), closed(4000, "enough"))
+      assertReason(yield* reasonOf(writer.writeAll(["later"])), closed(4000, "enough"))
+    }))
+
+  const exits: ReadonlyArray<readonly [code: number, exit: Exit.Exit<unknown, unknown>]> = [
+    [1000, Exit.void],
+    [1001, Exit.interrupt()],
+    [1011, Exit.fail("oops")]
+  ]
+  for (const [code, exit] of exits) {
+    it.live(`the end of the reader's scope tells the peer ${code} for ${exit._tag}`, () =>
+      Effect.gen(function*() {
+        const { reader, server } = yield* connected
+        yield* reader.close(exit)
+        assert.deepInclude((yield* server.ws.closed).received, { code, reason: "" })
+      }))
+  }
+
+  it.live("the end of the reader's scope fails a pull at once, however silent the peer is", () =>
+    Effect.gen(function*() {
+      const { connect, tcp } = yield* silent
+      const reader = yield* open(yield* WebsocketSocket.toSocket(connect))
+      const pulling = yield* park(reasonOf(reader.pull))
+      const closing = yield* Effect.forkChild(reader.close())
+      assertReason(yield* Fiber.join(pulling), closed(1006))
+      // For the peer's Close frame.
+      yield* assertWaiting(closing)
+      ;(yield* tcp).destroy()
+      yield* Fiber.join(closing)
+    }))
+
+  it.live("the end of a reader of an open connection waits for nothing, and fails pulls and writes that wait", () =>
+    Effect.gen(function*() {
+      const { connect, tcp } = yield* silent
+      const socket = WebsocketSocket.fromWebsocket(yield* connect)
+      const peer = yield* tcp
+      peer.pause()
+      const reader = yield* open(socket)
+      const { write } = yield* socket.writer
+      const pulling = yield* park(reasonOf(reader.pull))
+      // As many as no socket holds.
+      const writing = yield* park(reasonOf(Effect.replicateEffect(write("a".repeat(64 * 1024)), 300)))
+      yield* settle
+      yield* assertWaiting(writing)
+      yield* reader.close()
+      assertReason(yield* Fiber.join(pulling), closed(1006))
+      assertReason(yield* Fiber.join(writing), closed(1006))
+      peer.destroy()
+    }))
+})
+
+describe("failures of a socket of WebsocketSocket", () => {
+  it.live("a connection that is lost was closed with 1006, and says why", () =>
+    Effect.gen(function*() {
+      const { reader, server } = yield* connected
+      const pulling = yield* park(reasonOf(reader.pull))
+      server.tcp.resetAndDestroy()
+      assertReason(yield* Fiber.join(pulling), closed(1006, "the connection failed: read ECONNRESET"))
+    }))
+
+  it.live("and so was one that ends without a Close frame", () =>
+    Effect.gen(function*() {
+      const { connect, tcp } = yield* silent
+      const { pull } = yield* open(yield* WebsocketSocket.toSocket(connect))
+      ;(yield* tcp).end()
+      assertReason(yield* reasonOf(pull), closed(1006))
+    }))
+
+  it.live("a peer that breaks the protocol is a SocketReadError, with the rule and the close code", () =>
+    Effect.gen(function*() {
+      const { connect, tcp } = yield* silent
+      const { pull } = yield* open(yield* WebsocketSocket.toSocket(connect))
+      const peer = yield* tcp
+      // A text that is masked, as a server's may not be.
+      peer.write(Uint8Array.of(0x81, 0x80, 0, 0, 0, 0))
+      const reason = yield* reasonOf(pull)
+      const { closeCode, reason: rule } = protocolErrorOf(reason)
+      assert.deepStrictEqual([rule._tag, closeCode], ["MaskForbidden", 1002])
+      peer.destroy()
+    }))
+
+  it.live("a server that is not there is a SocketOpenError, with our OpenError", () =>
+    Effect.gen(function*() {
+      const server = createServer()
+      const port = yield* Effect.scoped(listen(server))
+      const socket = yield* WebsocketSocket.toSocket(WebsocketClient.connect(`ws://127.0.0.1:${port}/`))
+      const reason = yield* reasonOf(Effect.scoped(socket.reader))
+      if (reason._tag !== "SocketOpenError") return assert.fail(reason._tag)
+      assert.strictEqual(reason.kind, "Unknown")
+      assert.instanceOf(reason.cause, OpenError)
+      assert.deepInclude(reason.cause.reason, { _tag: "Io", code: "ECONNREFUSED" })
+    }))
+
+  it.live("a server that does not answer in time is a SocketOpenError of kind Timeout", () =>
+    Effect.gen(function*() {
+      const { sockets, url } = yield* serveRaw(() => {})
+      const socket = yield* WebsocketSocket.toSocket(WebsocketClient.connect(url, { openDeadline: "10 millis" }))
+      assertReason(yield* reasonOf(Effect.scoped(socket.reader)), { _tag: "SocketOpenError", kind: "Timeout" })
+      yield* gone(yield* Queue.take(sockets))
+    }))
+
+  it.live("whatever else a connection cannot be opened for is its cause", () =>
+    Effect.gen(function*() {
+      const socket = yield* WebsocketSocket.toSocket(Effect.fail("no"))
+      const reason = yield* reasonOf(Effect.scoped(socket.reader))
+      if (reason._tag !== "SocketOpenError") return assert.fail(reason._tag)
+      assert.deepStrictEqual([reason.kind, reason.cause], ["Unknown", "no"])
+    }))
+})
+
+const protocolErrorOf = (reason: Socket.SocketErrorReason): ProtocolError => {
+  if (reason._tag !== "SocketReadError") return assert.fail(reason._tag)
+  assert.instanceOf(reason.cause, ReadError)
+  if (reason.cause.reason._tag !== "Protocol") return assert.fail(reason.cause.reason._tag)
+  return reason.cause.reason.error
+}

@@ -1,0 +1,154 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Frame from "@websocket-stream/core/Frame"
+import * as Opcode from "@websocket-stream/core/Opcode"
+import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
+import { ListenError } from "@websocket-stream/node/WebsocketError"
+import type * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
+import * as WebsocketSocket from "@websocket-stream/node/WebsocketSocket"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Queue from "effect/Queue"
+import * as References from "effect/References"
+import * as Socket from "effect/socket/Socket"
+import * as SocketServer from "effect/socket/SocketServer"
+import { mkdtemp, rm } from "node:fs/promises"
+import type * as net from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { encode } from "./support/frames.ts"
+import { dial, request } from "./support/http.ts"
+import { assertReason, closed, open, reasonOf } from "./support/sockets.ts"
+import { event, park } from "./support/streams.ts"
+
+const serve = Effect.fnUntraced(function*(options?: WebsocketServer.Options) {
+  const layer = WebsocketSocket.layerSocketServer({ host: "127.0.0.1", port: 0, ...options })
+  const server = yield* Effect.provideContext(SocketServer.SocketServer, yield* Layer.build(layer))
+  const port = server.address._tag === "UnixPathAddress" ? 0 : server.address.port
+  return { server, port, url: NetAddress.formatUrlUnsafe(server.address, "ws") }
+})
+
+const echo = (socket: Socket.Socket) =>
+  Effect.gen(function*() {
+    const { pull } = yield* socket.reader
+    const { writeAll } = yield* socket.writer
+    return yield* Effect.forever(Effect.flatMap(pull, writeAll))
+  }).pipe(Effect.scoped)
+
+/** What is logged, however unimportant. */
+const logging = Effect.map(Queue.unbounded<readonly [level: string, cause: string]>(), (logs) => {
+  const logger = Logger.make<unknown, void>(({ cause, logLevel }) => {
+    Queue.offerUnsafe(logs, [logLevel, Cause.pretty(cause)])
+  })
+  return { logs, layer: Layer.merge(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, "Debug")) }
+})
+
+describe("WebsocketSocket.layerSocketServer", () => {
+  it.live("runs the handler for each connection's socket, and layerSocket connects to it", () =>
+    Effect.gen(function*() {
+      const { server, url } = yield* serve()
+      yield* Effect.forkScoped(server.run(echo))
+      const context = yield* Layer.build(WebsocketSocket.layerSocket(url))
+      for (const text of ["first", "second"]) {
+        yield* Effect.gen(function*() {
+          const socket = yield* Socket.Socket
+          const { pull } = yield* socket.reader
+          const { write } = yield* socket.writer
+          yield* write(text)
+          assert.deepStrictEqual(yield* pull, [text])
+        }).pipe(Effect.scoped, Effect.provideContext(context))
+      }
+    }))
+
+  for (const host of ["127.0.0.1", "::1"]) {
+    it.live(`has the address ${host} that it listens at`, () =>
+      Effect.gen(function*() {
+        const { port, server } = yield* serve({ host })
+        assert.isAbove(port, 0)
+        assert.deepStrictEqual(server.address, NetAddress.inetAddressFromIpStringUnsafe(host, port))
+      }))
+  }
+
+  it.live("has the path that it listens at", () =>
+    Effect.gen(function*() {
+      const directory = yield* Effect.acquireRelease(
+        Effect.promise(() => mkdtemp(join(tmpdir(), "websocket-stream-"))),
+        (directory) => Effect.promise(() => rm(directory, { recursive: true }))
+      )
+      const path = join(directory, "socket")
+      const { server } = yield* serve({ host: undefined, port: undefined, path })
+      yield* Effect.forkScoped(server.run(echo))
+      assert.deepStrictEqual(server.address, NetAddress.unixPathAddress(path))
+      const ws = yield* WebsocketClient.connect("ws://localhost/", { socketPath: path })
+      yield* ws.send("Hello")
+      assert.strictEqual((yield* ws.receive).payload.length, 5)
+    }))
+
+  it.live("fails with our ListenError where it cannot listen", () =>
+    Effect.gen(function*() {
+      const { port } = yield* serve()
+      const { reason } = yield* Effect.flip(serve({ port }))
+      assert.strictEqual(reason._tag, "SocketServerOpenError")
+      assert.instanceOf(reason.cause, ListenError)
+      assert.include(reason.cause.message, `port is ${port}`)
+    }))
+
+  it.live("tells the clients when it is interrupted", () =>
+    Effect.gen(function*() {
+      const { server, url } = yield* serve()
+      const running = yield* Effect.forkScoped(server.run(echo))
+      const { pull } = yield* open(yield* WebsocketSocket.toSocket(WebsocketClient.connect(url)))
+      const pulling = yield* park(reasonOf(pull))
+      yield* Fiber.interrupt(running)
+      assertReason(yield* Fiber.join(pulling), closed(1001))
+    }))
+
+  const ends: ReadonlyArray<readonly [string, (socket: Socket.Socket) => Effect.Effect<unknown, unknown>]> = [
+    ["the failure of a pull", echo],
+    ["its defect", (socket) => Effect.orDie(echo(socket))]
+  ]
+  for (const [name, handler] of ends) {
+    it.live(`takes ${name} for the end of a connection, however it came`, () =>
+      Effect.gen(function*() {
+        const { layer, logs } = yield* logging
+        const { server, port } = yield* serve()
+        yield* Effect.forkScoped(Effect.provide(server.run(handler), layer))
+        const peers: ReadonlyArray<(tcp: net.Socket) => void> = [
+          (tcp) => tcp.write(encode("server", Frame.make(Opcode.Close, new Uint8Array(0)))),
+          (tcp) => tcp.resetAndDestroy(),
+          // A text that is not masked, as a client's must be.
+          (tcp) => tcp.write(Uint8Array.of(0x81, 0))
+        ]
+        for (const end of peers) {
+          const tcp = yield* dial(port)
+          tcp.write(request())
+          yield* event(tcp, "data")
+          end(tcp)
+          const [level, cause] = yield* Queue.take(logs)
+          assert.strictEqual(level, "Debug")
+          assert.include(cause, "SocketError")
+        }
+      }))
+  }
+
+  it.live("logs other failures, of a socket's use among them, and closes with 1011", () =>
+    Effect.gen(function*() {
+      const { layer, logs } = yield* logging
+      const { server, url } = yield* serve()
+      const handlers: Array<(socket: Socket.Socket) => Effect.Effect<unknown, unknown>> = [
+        () => Effect.fail("oops"),
+        (socket) => Effect.scoped(Effect.flatMap(socket.writer, ({ write }) => write(new Socket.CloseEvent(1006))))
+      ]
+      yield* Effect.forkScoped(Effect.provide(server.run((socket) => handlers.shift()!(socket)), layer))
+      for (const expected of ["oops", "SocketError"]) {
+        const ws = yield* WebsocketClient.connect(url)
+        assert.strictEqual((yield* ws.closed).received.code, 1011)
+        const [level, cause] = yield* Queue.take(logs)
+        assert.strictEqual(level, "Error")
+        assert.include(cause, expected)
+      }
+    }))
+})
