@@ -235,7 +235,8 @@ export const make = (
   stream: WebsocketStream["Service"],
   options?: Options
 ): Effect.Effect<Websocket["Service"], OptionError, Scope.Scope> =>
-  Effect.gen(function*() {
+  // Between taking the stream over and the finalizer nothing may come.
+  Effect.uninterruptible(Effect.gen(function*() {
     const wrong = checkMessageOptions(options)
     if (wrong !== undefined) return yield* wrong
     const meter = options?.metrics === true ? yield* Meter.current : undefined
@@ -265,7 +266,7 @@ export const make = (
     messages.begin()
     yield* Effect.addFinalizer((exit) => closing(messages, closeCodeOf(exit)))
     return messages
-  })
+  }))
 
 const closing = (messages: MessageStream, code: number): Effect.Effect<void> =>
   messages.release(code).pipe(

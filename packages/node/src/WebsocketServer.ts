@@ -95,8 +95,9 @@ export interface ServingOptions
   /** How often to ping, which measures the round trip and is heard where the peer is silent. Default: {@link defaultHeartbeat}. */
   readonly heartbeat?: Duration.Input | undefined
   /**
-   * How long a peer may send nothing, not even a pong, before the connection is cut: `receive` fails with the reason `Io`, of
-   * code `ETIMEDOUT`. While messages wait to be received it is not the peer who is silent. Default: {@link defaultIdleDeadline}.
+   * How long a peer may send nothing, not even a pong, or take nothing of what waits for it, before the connection is cut:
+   * `receive` and `send` fail with the reason `Io`, of code `ETIMEDOUT`. While messages wait to be received it is not the peer who
+   * is silent. Default: {@link defaultIdleDeadline}.
    */
   readonly idleDeadline?: Duration.Input | undefined
   /** How long a connection may live before it is closed with 1001. Default: for ever. */

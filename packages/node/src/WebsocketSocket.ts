@@ -146,8 +146,8 @@ export const layerSocket = (url: string | URL, options?: WebsocketClient.Options
  * failures are logged, and end their connection alone. Interrupting `run` drains the connections.
  *
  * Give an `RpcServer` over it a `concurrency`. Its handlers wait for a client that does not read, and without a limit there are as
- * many of them as that client likes to ask for. All clients share the limit, so that one which does not read can use it up: the
- * `idleDeadline` ends a client that has gone silent, but not one that goes on sending.
+ * many of them as that client likes to ask for. All clients share the limit, so that one which does not read can use it up,
+ * until the `idleDeadline` ends its connection.
  *
  * **Example** (Remote procedures)
  *

@@ -37,6 +37,7 @@ export class Port {
   private isReceiving = false
   private ended = false
   private heard = false
+  private left = 0
   /** Whether nothing goes either way any more. */
   isOver = false
 
@@ -113,6 +114,16 @@ export class Port {
     const heard = this.heard || !this.flowing
     this.heard = false
     return heard
+  }
+
+  /** Whether the peer took something since this was last asked, or there is room for more. */
+  takeTaken(): boolean {
+    // Node counts a write until the last byte of it is gone. How much of a large one is, only the handle knows, if at all.
+    const { _handle }: { readonly _handle?: { readonly writeQueueSize?: number } | null } = Object(this.duplex)
+    const left = this.duplex.writableLength + (_handle?.writeQueueSize ?? 0)
+    const taken = !this.isFull || left !== this.left
+    this.left = left
+    return taken
   }
 
   /** Bytes that are queued and not gone. */

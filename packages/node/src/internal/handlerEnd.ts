@@ -1,15 +1,32 @@
 /** How the fiber of a connection ends. */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { OpenError, ReadError, WriteError } from "../WebsocketError.ts"
 import { Refusal } from "../WebsocketRequest.ts"
 
-/** Whether the error says that the connection ended, or was never opened, which is no fault of a handler's. */
+/** Whether the error says that the connection ended, or was refused, which is no fault of a handler's. */
 export const isEnd = (error: unknown): error is ReadError | WriteError | OpenError | Refusal =>
-  error instanceof ReadError || error instanceof WriteError || error instanceof OpenError || error instanceof Refusal
+  error instanceof ReadError || error instanceof WriteError || error instanceof Refusal || isBadRequest(error)
 
 /** Logs why a connection's fiber failed. */
 export const logUnlessEnd = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
-  isEnd(Cause.squash(cause)) || Cause.hasInterruptsOnly(cause)
+  cause.reasons.every(isEndReason)
     ? Effect.logDebug("WebSocket connection ended", cause)
     : Effect.logError("WebSocket handler failed", cause)
+
+// What else fails to open is an option of ours, or a connection that the handler itself wanted to open.
+const isBadRequest = (error: unknown): error is OpenError =>
+  error instanceof OpenError && error.reason._tag === "Handshake" && error.reason.error._tag === "RequestError"
+
+// Each of them: a bug beside the end of the connection, in a finalizer say, is still one. Effect makes defects of the failures
+// next to it.
+const isEndReason = (reason: Cause.Reason<unknown>): boolean => {
+  switch (reason._tag) {
+    case "Fail":
+      return isEnd(reason.error)
+    case "Die":
+      return isEnd(reason.defect)
+    case "Interrupt":
+      return true
+  }
+}

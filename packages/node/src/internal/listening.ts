@@ -44,12 +44,13 @@ const create = (
   { tls }: ListenOptions,
   { handshakeDeadline, maxConnections }: Limits
 ): Effect.Effect<Http.Server, ListenError> => {
-  const deadline = Duration.toMillis(handshakeDeadline)
+  // Node takes whole milliseconds, and no more than its timers do: 24 days.
+  const deadline = Math.min(Math.ceil(Duration.toMillis(handshakeDeadline)), 2 ** 31 - 1)
   const options = {
     // Node answers 408 to whoever takes longer to send its request, and cuts who sends none.
     headersTimeout: deadline,
     requestTimeout: deadline,
-    connectionsCheckingInterval: Math.min(deadline, 30_000) / 4,
+    connectionsCheckingInterval: Math.ceil(Math.min(deadline, 30_000) / 4),
     // Of TLS.
     handshakeTimeout: deadline
   }
@@ -62,7 +63,7 @@ const create = (
     },
     // The value holds a private key: it is not for error messages.
     catch: (error) =>
-      invalid(new OptionError({ option: "tls", value: "not usable", expected: `what node:https takes: ${error}` }))
+      invalid(new OptionError({ option: "tls", value: "not usable", expected: `what node:https takes: ${String(error)}` }))
   })
 }
 
@@ -129,6 +130,7 @@ const listenError = (error: NodeJS.ErrnoException, { host, path, port }: ListenO
     case "EACCES":
     case "EINVAL":
     case "ENOENT":
+    case "ENOTDIR":
       return invalid(
         path === undefined
           ? new OptionError({ option: "port", value: port, expected })

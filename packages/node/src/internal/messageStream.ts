@@ -60,6 +60,7 @@ export class MessageStream implements Incoming, Replier, Metered {
   private receivingPieces: Semaphore.Semaphore | undefined = undefined
   private isFinished = false
   private hasEnded = false
+  private isBeating = false
   private lastRoundTrip: Duration.Duration | undefined = undefined
   // Those who wait for the peer's Close frame, or for the end of its bytes.
   private readonly finishing = new Waiters<() => void>()
@@ -246,12 +247,21 @@ export class MessageStream implements Incoming, Replier, Metered {
     return this.estate.port.takeHeard()
   }
 
+  /** Whether the peer took something since this was last asked, or need not. */
+  takeTaken(): boolean {
+    return this.estate.port.takeTaken()
+  }
+
   /** Pings, if there is room, for a heartbeat that measures the round trip. */
   beat(now: () => bigint): void {
+    // One at a time, so that nothing gathers of a peer that never answers.
+    if (this.isBeating) return
     const payload = this.pings.nextPayload()
     if (!this.writer.tryPing(payload)) return
     const start = now()
+    this.isBeating = true
     this.pings.add(payload, (isAnswered) => {
+      this.isBeating = false
       if (isAnswered) this.measured(Duration.nanos(now() - start))
     })
   }

@@ -60,7 +60,7 @@ export class Meter {
 }
 
 /** The counts of this fiber's registry. */
-export const current: Effect.Effect<Meter> = Effect.map(Effect.context<never>(), (context) => {
+export const current: Effect.Effect<Meter> = Effect.map(Effect.context(), (context) => {
   const registry = Context.get(context, Metric.MetricRegistry)
   const known = meters.get(registry)
   if (known !== undefined) return known

@@ -20,6 +20,8 @@ export interface Shift {
   readonly receive: (upgrade: Upgrade, left: Effect.Effect<void>) => void
   readonly fibers: FiberSet.FiberSet<void, never>
   readonly open: Set<Vigil>
+  /** Succeeds when its connections were drained. */
+  readonly drained: Deferred.Deferred<void>
   isDraining: boolean
 }
 
@@ -75,18 +77,26 @@ export class Reception implements Swept {
   /** A handler runs no more. Its connections are asked to leave, waited for, and cut at the deadline. */
   end(shift: Shift): Effect.Effect<void> {
     return Effect.suspend(() => {
+      // By the server, which closes: its deadline is not to be waited for twice.
+      if (shift.isDraining) return Deferred.await(shift.drained)
       this.shifts = this.shifts.filter((other) => other !== shift)
       shift.isDraining = true
-      for (const { stream } of shift.open) stream.begone(Close.make(this.settings.drainCode))
+      for (const vigil of shift.open) this.dismiss(vigil)
       return FiberSet.awaitEmpty(shift.fibers).pipe(
         Effect.interruptible,
         Effect.timeoutOption(this.settings.drainDeadline),
         Effect.andThen(Effect.sync(() => {
           const error = new Error(`the server closes, and has waited ${Duration.format(this.settings.drainDeadline)}`)
           for (const { stream } of shift.open) stream.cut(error)
-        }))
+        })),
+        Effect.ensuring(Deferred.succeed(shift.drained, undefined))
       )
     })
+  }
+
+  /** Asks a peer to leave. */
+  dismiss({ stream }: Vigil): void {
+    stream.begone(Close.make(this.settings.drainCode))
   }
 
   /** Drains all, and takes nobody any more. */

@@ -1,6 +1,5 @@
 /** The options of a `WebsocketServer` with their defaults, once they are known to be usable. */
 import * as Close from "@websocket-stream/core/Close"
-import * as Limits from "@websocket-stream/core/Limits"
 import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import { OptionError } from "@websocket-stream/core/OptionError"
 import * as Origin from "@websocket-stream/core/Origin"
@@ -11,6 +10,7 @@ import * as Result from "effect/Result"
 import type { ServingOptions } from "../WebsocketServer.ts"
 import { deflateOptions } from "./deflate.ts"
 import { checkMessageOptions, whole } from "./messageOptions.ts"
+import { checkStreamOptions } from "./streamOptions.ts"
 import type { Deadlines } from "./vigil.ts"
 
 /** What serving takes, wherever it listens. */
@@ -45,7 +45,7 @@ export const settings = (options: Complete): Effect.Effect<Settings, OptionError
       maxConnections
     }
     const results: ReadonlyArray<Result.Result<unknown, OptionError>> = [
-      Limits.make("server", options.limits),
+      checkStreamOptions({ ...options, role: "server" }),
       Origin.check(options.origins),
       deflateOptions(options.deflate),
       OpeningHandshake.accept(anyOffer, { headers: options.headers }),

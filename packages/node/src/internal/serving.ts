@@ -146,7 +146,7 @@ const watching = (
     }
   })
 
-const ours = (ws: Websocket.Websocket["Service"]): MessageStream => {
+export const ours = (ws: Websocket.Websocket["Service"]): MessageStream => {
   if (ws instanceof MessageStream) return ws
   throw new TypeError("a Websocket that Websocket.make did not make")
 }
@@ -173,8 +173,10 @@ const requestOf = (
   { subprotocols }: OpeningHandshake.Offer
 ): WebsocketRequest["Service"] => {
   const { headers, socket: { remoteAddress }, url = "/" } = incoming
-  const [path = "", search] = url.split("?", 2)
-  return { url, path, query: new URLSearchParams(search), headers, remoteAddress, subprotocols, incoming }
+  // RFC 3986 3.4: the query begins behind the first question mark, and may have others.
+  const end = url.includes("?") ? url.indexOf("?") : url.length
+  const query = new URLSearchParams(url.slice(end))
+  return { url, path: url.slice(0, end), query, headers, remoteAddress, subprotocols, incoming }
 }
 
 // Named by OpenTelemetry's semantic conventions. Not the query, nor any other header: there may be secrets in them.

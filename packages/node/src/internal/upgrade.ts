@@ -99,7 +99,7 @@ const misconfigured = (upgrade: Upgrade, error: OptionError): Effect.Effect<neve
 
 const internalServerError: OpeningHandshake.Response = { status: 500, headers: [["Connection", "close"]], body: "" }
 
-const format = ({ body, headers, status }: OpeningHandshake.Response): string => {
+const format = ({ body, headers, status }: OpeningHandshake.Response): Uint8Array => {
   // RFC 9110 8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx".
   const length: OpeningHandshake.HeaderLines = status === 101
     ? []
@@ -109,5 +109,7 @@ const format = ({ body, headers, status }: OpeningHandshake.Response): string =>
     validateHeaderValue(name, value)
     return `${name}: ${value}\r\n`
   })
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${body}`
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n`
+  // As Node writes and reads headers, and as their values were checked.
+  return Buffer.concat([Buffer.from(head, "latin1"), Buffer.from(body)])
 }

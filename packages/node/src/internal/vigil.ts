@@ -19,6 +19,7 @@ export class Vigil implements Swept {
   private readonly now: () => bigint
   private readonly openedAt: bigint
   private heardAt: bigint
+  private takenAt: bigint
   private pingedAt: bigint
   private closingSince: bigint | undefined = undefined
 
@@ -26,7 +27,7 @@ export class Vigil implements Swept {
     this.stream = stream
     this.deadlines = deadlines
     this.now = now
-    this.openedAt = this.heardAt = this.pingedAt = now()
+    this.openedAt = this.heardAt = this.takenAt = this.pingedAt = now()
   }
 
   sweep(now: bigint): void {
@@ -37,10 +38,14 @@ export class Vigil implements Swept {
       return
     }
     if (this.stream.takeHeard()) this.heardAt = now
+    if (this.stream.takeTaken()) this.takenAt = now
     if (hasPassed(this.openedAt, maxLife, now)) {
       this.stream.begone(Close.make(CloseCode.GoingAway, "the connection has reached its maximum life"))
     } else if (hasPassed(this.heardAt, idleDeadline, now)) {
       this.stream.cut(timeout("was silent", idleDeadline))
+    } else if (hasPassed(this.takenAt, idleDeadline, now)) {
+      // However much it sends: whoever waits to send to it, it would hold for ever.
+      this.stream.cut(timeout("took nothing of what waits for it", idleDeadline))
     } else if (hasPassed(this.pingedAt, heartbeat, now)) {
       this.pingedAt = now
       this.stream.beat(this.now)

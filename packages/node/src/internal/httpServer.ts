@@ -1,0 +1,173 @@
+/** From Effect's HTTP server to ours: its application, its requests and its upgrades, as they have to be for our WebSockets. */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
+import * as Headers from "effect/http/Headers"
+import * as HttpMiddleware from "effect/http/HttpMiddleware"
+import type * as HttpServer from "effect/http/HttpServer"
+import { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Scope from "effect/Scope"
+import * as Socket from "effect/socket/Socket"
+import type { EventEmitter } from "node:events"
+import type { IncomingMessage } from "node:http"
+import type { Duplex } from "node:stream"
+import { OpenError } from "../WebsocketError.ts"
+import { fromWebsocket } from "../WebsocketSocket.ts"
+import { isEnd } from "./handlerEnd.ts"
+import { HttpUpgrade, type HttpUpgrades, noteListeners } from "./httpUpgrade.ts"
+import { sweepInterval } from "./serving.ts"
+import { sweep } from "./sweep.ts"
+
+type App = Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, HttpServerRequest | Scope.Scope>
+
+/** Serves requests as Effect's server does, and upgrades to WebSocket as ours, until the scope closes. */
+export const serve = Effect.fnUntraced(function*(
+  http: HttpServer.HttpServer["Service"],
+  server: EventEmitter,
+  all: HttpUpgrades,
+  app: App,
+  middleware: HttpMiddleware.HttpMiddleware | undefined
+) {
+  const answered = settled(app)
+  const scope = yield* Effect.scope
+  const requests = yield* Scope.make()
+  const handlers = yield* Scope.make("parallel")
+  yield* Effect.forkIn(sweep(all.swept, sweepInterval(all.settings)), handlers)
+  const handler = yield* NodeHttpServer.makeUpgradeHandler<HttpServerRequest | Scope.Scope, unknown>(
+    standIn,
+    answered,
+    {
+      scope: handlers,
+      middleware: (app: App) => Effect.andThen(ready, Effect.suspend(() => middleware?.(app) ?? app))
+    }
+  )
+  const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // Node takes its own listener off before the event: without another one an error would end the process.
+    socket.on("error", constVoid)
+    if (!isWebsocket(request)) return handler(request, socket, head)
+    // RFC 9112 9.3.2: responses go "in the same order that the requests were received". The one that is due would be written
+    // into the WebSocket.
+    if (owesResponse(socket)) return socket.destroy()
+    new HttpUpgrade(all, { request, socket, head }).answerBy(() => handler(request, socket, head))
+  }
+  yield* Scope.addFinalizerExit(scope, (exit) =>
+    // To close the scope of the requests is to stop listening, and to wait for every connection.
+    Effect.all([Scope.close(requests, exit), all.drain], { concurrency: "unbounded" }).pipe(
+      Effect.andThen(Scope.close(handlers, exit)),
+      Effect.ensuring(Effect.sync(() => server.off("upgrade", onUpgrade)))
+    ))
+  // Effect's own server listens for upgrades, too. A fiber that has just yielded has no need to before that is undone, so that
+  // no upgrade can come in between.
+  yield* Effect.yieldNow
+  const listeners = noteListeners(server, "upgrade")
+  yield* Scope.provide(http.serve(answered, middleware!), requests)
+  for (const listener of listeners()) server.off("upgrade", listener)
+  server.on("upgrade", onUpgrade)
+})
+
+// As Effect's handler decides what to upgrade to. There may be no such header at all: a request has too many of them.
+const isWebsocket = ({ headers }: IncomingMessage): boolean =>
+  headers.upgrade === undefined || headers.upgrade.toLowerCase() === "websocket"
+
+// Node tells nobody but itself.
+const owesResponse = (socket: Duplex): boolean => "_httpMessage" in socket && Boolean(socket._httpMessage)
+
+const ready = Effect.flatMap(HttpServerRequest, (request) => HttpUpgrade.of(request)?.ready ?? Effect.void)
+
+// Effect's handler knows a connection that was upgraded by the `WebSocket` that it got, and writes no HTTP into it any more.
+const standIn: Effect.Effect<any> = Effect.succeed({
+  handleUpgrade: (_request: unknown, _socket: unknown, _head: unknown, callback: (ws: unknown) => void) =>
+    callback({ readyState: 1, addEventListener: constVoid, removeEventListener: constVoid, close: constVoid })
+})
+
+/** The application, with requests that upgrade to our WebSockets, and with responses for what comes of that. */
+const settled = (app: App): App =>
+  Effect.withFiber((fiber) => {
+    const request = Context.getUnsafe(fiber.context, HttpServerRequest)
+    const upgrade = HttpUpgrade.of(request)
+    if (upgrade === undefined) return Effect.catchCause(app, refused)
+    const upgraded = Effect.ignore(Effect.scoped(Effect.flatMap(request.upgrade, ({ reader }) => reader)))
+    upgrade.beginRequest({ fiber, upgraded })
+    const admitted = app.pipe(
+      Effect.provideService(HttpServerRequest, upgradable(request, upgrade)),
+      Effect.catchCause((cause) => upgrade.wasOpened ? ended(upgrade, cause) : refused(cause))
+    )
+    return Effect.flatMap(upgrade.all.enter, (hasRoom) => hasRoom ? admitted : turnedAway)
+  })
+
+const turnedAway = Effect.succeed(HttpServerResponse.empty({ status: 503 }))
+
+const upgradable = (request: HttpServerRequest, upgrade: HttpUpgrade): HttpServerRequest => {
+  const upgradeWith: HttpServerRequest["upgradeWith"] = ({ headers }) =>
+    socketOf(upgrade, Object.entries(Headers.fromInput(headers)))
+  const modify: HttpServerRequest["modify"] = (options) => upgradable(request.modify(options), upgrade)
+  // Whoever knows more of a request than its interface says finds it.
+  return Object.create(request, {
+    upgrade: { get: () => upgradeWith({}) },
+    upgradeWith: { value: upgradeWith },
+    modify: { value: modify }
+  })
+}
+
+const socketOf = (upgrade: HttpUpgrade, headers: OpeningHandshake.HeaderLines): Effect.Effect<Socket.Socket> =>
+  Effect.sync(() => {
+    // Writers wait for the reader. There is no next connection that they could wait for behind the end of this one.
+    const opened = Deferred.makeUnsafe<Socket.Writer, Socket.SocketError>()
+    const open = upgrade.openWith(headers).pipe(
+      Effect.mapBoth({ onFailure: openFailed, onSuccess: fromWebsocket }),
+      Effect.tap(({ writer }) => Deferred.into(writer, opened)),
+      Effect.tapError((error) => Deferred.fail(opened, error))
+    )
+    return Socket.make({
+      reader: Effect.flatMap(open, ({ reader }) => reader),
+      writer: Effect.succeed({
+        write: (chunk) => Effect.flatMap(Deferred.await(opened), (writer) => writer.write(chunk)),
+        writeAll: (chunks) => Effect.flatMap(Deferred.await(opened), (writer) => writer.writeAll(chunks))
+      })
+    })
+  })
+
+const openFailed = (cause: OpenError): Socket.SocketError =>
+  new Socket.SocketError({ reason: new Socket.SocketOpenError({ kind: "Unknown", cause }) })
+
+// A refusal is a response like any other, so that middleware sees its status; where there was an upgrade it has been sent.
+const refused = <E>(cause: Cause.Cause<E>): Effect.Effect<HttpServerResponse.HttpServerResponse, E> => {
+  const [error, ...others] = cause.reasons.map(errorOf)
+  const open = Socket.isSocketError(error) && error.reason._tag === "SocketOpenError" ? error.reason.cause : error
+  if (others.length > 0 || !(open instanceof OpenError)) return Effect.failCause(cause)
+  if (open.reason._tag !== "Handshake" || open.reason.error._tag !== "RequestError") return Effect.failCause(cause)
+  const { body, headers, status } = OpeningHandshake.reject(open.reason.error)
+  return Effect.succeed(HttpServerResponse.text(body, { status, headers: Object.fromEntries(headers) }))
+}
+
+const ended = <E>(
+  upgrade: HttpUpgrade,
+  cause: Cause.Cause<E>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, E, HttpServerRequest> => {
+  if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
+  const errors = cause.reasons.filter((reason) => !Cause.isInterruptReason(reason)).map(errorOf)
+  if (upgrade.isOver && errors.every((error) => isEnd(error) || Socket.isSocketError(error))) {
+    return Effect.as(Effect.logDebug("WebSocket connection ended", cause), HttpServerResponse.empty())
+  }
+  // Here and once: the middleware that logs requests would tell of a response that nobody got.
+  return Effect.andThen(
+    HttpMiddleware.withLoggerDisabled(Effect.logError("WebSocket handler failed", cause)),
+    Effect.failCause(cause)
+  )
+}
+
+const errorOf = (reason: Cause.Reason<unknown>): unknown => {
+  switch (reason._tag) {
+    case "Fail":
+      return reason.error
+    case "Die":
+      return reason.defect
+    case "Interrupt":
+      return undefined
+  }
+}

@@ -1,0 +1,208 @@
+/** The upgrades of an HTTP server that may answer them in its own way: each is a request until it is opened. */
+import * as Close from "@websocket-stream/core/Close"
+import type { HeaderLines } from "@websocket-stream/core/OpeningHandshake"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import type * as Scope from "effect/Scope"
+import type { EventEmitter } from "node:events"
+import type { Duplex } from "node:stream"
+import * as Websocket from "../Websocket.ts"
+import { InvalidOption, OpenError } from "../WebsocketError.ts"
+import type { UpgradeOptions } from "../WebsocketHttpServer.ts"
+import * as WebsocketUpgrade from "../WebsocketUpgrade.ts"
+import { checkMessageOptions } from "./messageOptions.ts"
+import type { MessageStream } from "./messageStream.ts"
+import * as Meter from "./meter.ts"
+import type { Settings } from "./serverOptions.ts"
+import { countRefusal, ours } from "./serving.ts"
+import type { Swept } from "./sweep.ts"
+import { Vigil } from "./vigil.ts"
+
+/** Those of one server. */
+export class HttpUpgrades {
+  readonly settings: Settings
+  /** Nanoseconds, of a clock that does not jump. */
+  readonly now: () => bigint
+  readonly open = new Set<HttpUpgrade>()
+  readonly swept = new Set<Swept>()
+  isDraining = false
+  private connections = 0
+
+  constructor(settings: Settings, now: () => bigint) {
+    this.settings = settings
+    this.now = now
+  }
+
+  /** Takes a place for as long as the scope is open, if there is one. */
+  get enter(): Effect.Effect<boolean, never, Scope.Scope> {
+    return Effect.suspend(() => {
+      if (this.isDraining || this.connections >= this.settings.maxConnections) return Effect.succeed(false)
+      this.connections++
+      return Effect.as(Effect.addFinalizer(() => Effect.sync(() => this.connections--)), true)
+    })
+  }
+
+  /** Asks every peer to leave, and waits for the handlers until the deadline. What is left then is interrupted, and cut. */
+  get drain(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.isDraining = true
+      const fibers = [...this.open].map((upgrade) => upgrade.leave(this.settings.drainCode))
+      return Fiber.awaitAll(fibers)
+    }).pipe(
+      Effect.interruptible,
+      Effect.timeoutOption(this.settings.drainDeadline),
+      Effect.map(() => {
+        const error = new Error(`the server closes, and has waited ${Duration.format(this.settings.drainDeadline)}`)
+        for (const upgrade of this.open) upgrade.cut(error)
+      })
+    )
+  }
+}
+
+/** The request of an upgrade, as its HTTP server has it. */
+export interface HttpRequest {
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  /** Tells the server that there will be no response. */
+  readonly upgraded: Effect.Effect<void>
+}
+
+export class HttpUpgrade {
+  /** That of Effect's request, whatever middleware has made of it: Node's is the same. */
+  static of({ source }: { readonly source: object }): HttpUpgrade | undefined {
+    return upgrades.get(source)
+  }
+
+  readonly all: HttpUpgrades
+  private readonly upgrade: WebsocketUpgrade.Upgrade
+  private readonly attached = Latch.makeUnsafe(false)
+  private httpListeners: ReadonlyArray<EventListener> = []
+  private request: HttpRequest | undefined = undefined
+  private stream: MessageStream | undefined = undefined
+  private vigil: Vigil | undefined = undefined
+
+  constructor(all: HttpUpgrades, upgrade: WebsocketUpgrade.Upgrade) {
+    this.all = all
+    this.upgrade = upgrade
+    upgrades.set(upgrade.request, this)
+    // As Node ends a connection behind its last response: a peer that keeps its side open would hold it for ever.
+    upgrade.socket.once("finish", destroy)
+  }
+
+  /** Has a handler of HTTP answer, which may begin to once its listeners are on the socket. */
+  answerBy(handle: () => void): void {
+    const listeners = noteListeners(this.upgrade.socket, "close")
+    handle()
+    this.httpListeners = listeners()
+    this.attached.openUnsafe()
+  }
+
+  get ready(): Effect.Effect<void> {
+    return this.attached.await
+  }
+
+  beginRequest(request: HttpRequest): void {
+    this.request = request
+  }
+
+  get wasOpened(): boolean {
+    return this.stream !== undefined
+  }
+
+  /** Whether the WebSocket has ended, or is about to. */
+  get isOver(): boolean {
+    return this.stream?.isClosing === true
+  }
+
+  /** As `open`, with further headers of the 101. */
+  openWith(headers: HeaderLines): Effect.Effect<Websocket.Websocket["Service"], OpenError, Scope.Scope> {
+    return this.open({ headers: [...this.all.settings.options.headers ?? [], ...headers] })
+  }
+
+  /** Shakes hands. */
+  open(options: UpgradeOptions | undefined): Effect.Effect<Websocket.Websocket["Service"], OpenError, Scope.Scope> {
+    // An interruption between the 101 and the end of the request would have a 503 written into the connection.
+    return Effect.uninterruptible(Effect.gen({ self: this }, function*() {
+      const { all, upgrade } = this
+      if (this.wasOpened) {
+        return yield* Effect.die(new Error("this request was upgraded already: it opens one WebSocket"))
+      }
+      // Gets a 503, as a request does that the shutdown interrupts.
+      if (all.isDraining) return yield* Effect.interrupt
+      const merged = { ...all.settings.options, ...options }
+      const wrong = checkMessageOptions(merged)
+      if (wrong !== undefined) return yield* new OpenError({ reason: new InvalidOption({ error: wrong }) })
+      // Behind everything that closes the connection.
+      yield* Effect.addFinalizer(() => Effect.sync(() => this.unwatch()))
+      const meter = merged.metrics === true ? yield* Meter.current : undefined
+      const connection = yield* Effect.tapError(
+        WebsocketUpgrade.accept(upgrade, merged),
+        (error) => countRefusal(meter, error)
+      )
+      yield* this.endRequest
+      // They were checked, and the stream is nobody else's.
+      const ws = yield* Effect.orDie(Websocket.make(connection.stream, { ...merged, ...connection }))
+      meter?.accepted()
+      this.watch(ours(ws))
+      return ws
+    }))
+  }
+
+  /** Says why to the peer. Answers whom to wait for then. */
+  leave(code: number): Fiber.Fiber<unknown, unknown> {
+    this.stream?.begone(Close.make(code))
+    return this.request!.fiber
+  }
+
+  cut(error: Error): void {
+    this.request?.fiber.interruptUnsafe()
+    this.stream?.cut(error)
+  }
+
+  // A request ends with its socket, and its fiber is interrupted. That of a WebSocket may have messages yet to receive, and is
+  // told behind them. What the HTTP server put on the socket to see its end is all that it put there before `attached`.
+  private get endRequest(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { socket } = this.upgrade
+      socket.off("finish", destroy)
+      for (const listener of this.httpListeners) socket.off("close", listener)
+      return this.request?.upgraded ?? Effect.void
+    })
+  }
+
+  private watch(stream: MessageStream): void {
+    const { now, open, settings, swept } = this.all
+    this.stream = stream
+    this.vigil = new Vigil(stream, settings, now)
+    swept.add(this.vigil)
+    open.add(this)
+  }
+
+  private unwatch(): void {
+    this.all.open.delete(this)
+    if (this.vigil !== undefined) this.all.swept.delete(this.vigil)
+  }
+}
+
+export type EventListener = (...args: Array<any>) => void
+
+/** Begins to note who listens for an event. What it answers ends that, and tells. */
+export const noteListeners = (emitter: EventEmitter, event: string): () => ReadonlyArray<EventListener> => {
+  const listeners: Array<EventListener> = []
+  const note = (name: string | symbol, listener: EventListener) => {
+    if (name === event) listeners.push(listener)
+  }
+  emitter.on("newListener", note)
+  return () => {
+    emitter.off("newListener", note)
+    return listeners
+  }
+}
+
+// By Node's request.
+const upgrades = new WeakMap<object, HttpUpgrade>()
+
+function destroy(this: Duplex): void {
+  this.destroy()
+}

@@ -1,0 +1,65 @@
+import { assert, it } from "@effect/vitest"
+import * as Frame from "@websocket-stream/core/Frame"
+import * as Opcode from "@websocket-stream/core/Opcode"
+import type { WriteError } from "@websocket-stream/node/WebsocketError"
+import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
+import type { Socket } from "node:net"
+import { knock, manyTurns, serving, until } from "./support/server.ts"
+
+const message = new Uint8Array(64 * 1024)
+
+/** A server that sends without end to a client that has not read yet, and why it stopped. */
+const flooded = Effect.gen(function*() {
+  const began = yield* Deferred.make<Socket>()
+  const ended = yield* Deferred.make<never, WriteError>()
+  const { port } = yield* serving((ws) =>
+    Effect.gen(function*() {
+      const { incoming: { socket } } = yield* WebsocketRequest.WebsocketRequest
+      yield* Deferred.succeed(began, socket)
+      return yield* Deferred.into(Effect.forever(ws.send(message)), ended)
+    }), { idleDeadline: "60 seconds", heartbeat: "20 seconds" })
+  const { socket: client } = yield* knock(port)
+  client.pause()
+  const server = yield* Deferred.await(began)
+  yield* until(() => server.writableNeedDrain)
+  return { client, server, ended }
+})
+
+const ping = Frame.encode(Frame.make(Opcode.Ping, new Uint8Array(1)), 7)
+
+/** The client is heard, and time goes by. */
+const live = Effect.fnUntraced(function*(client: Socket, server: Socket) {
+  const before = server.bytesRead
+  client.write(ping)
+  yield* until(() => server.bytesRead > before || server.destroyed)
+  yield* TestClock.adjust("10 seconds")
+})
+
+it.effect("a client that sends, and takes nothing of what waits for it, is cut: it would hold who sends to it for ever", () =>
+  Effect.gen(function*() {
+    const { client, ended, server } = yield* flooded
+    for (let i = 0; i < 5; i++) yield* live(client, server)
+    assert.isFalse(server.destroyed)
+    yield* live(client, server)
+    yield* live(client, server)
+    const { reason } = yield* Effect.flip(Deferred.await(ended))
+    assert.deepInclude(reason, { _tag: "Io", code: "ETIMEDOUT" })
+  }))
+
+it.effect("one that takes a little at a time is not", () =>
+  Effect.gen(function*() {
+    const { client, server } = yield* flooded
+    for (let i = 0; i < 20; i++) {
+      const before = client.bytesRead
+      client.resume()
+      yield* until(() => client.bytesRead - before > 1024 * 1024)
+      client.pause()
+      yield* manyTurns
+      yield* until(() => server.writableNeedDrain)
+      yield* live(client, server)
+    }
+    assert.isFalse(server.destroyed)
+  }))

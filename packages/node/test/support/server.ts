@@ -1,0 +1,101 @@
+/** A `WebsocketServer` of ours on a free port, and what a test waits for at it. */
+import * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import type * as Scope from "effect/Scope"
+import type { Socket } from "node:net"
+import { type Changes, dial, parse, request } from "./http.ts"
+import { takeBytes } from "./streams.ts"
+
+export const local = { host: "127.0.0.1", port: 0 }
+
+export type Options = Partial<WebsocketServer.Options>
+
+/** A server that nothing runs on. */
+export const listening = (options?: Options) =>
+  Effect.map(WebsocketServer.make({ ...local, ...options }), (server) => {
+    const { address } = server
+    return { server, url: WebsocketServer.url(address), port: address._tag === "Tcp" ? address.port : 0 }
+  })
+
+/** A server that runs the handler until the scope closes, or the fiber is interrupted. */
+export const serving = Effect.fnUntraced(function*<E, R>(
+  handler: WebsocketServer.Handler<void, E, R>,
+  options?: Options
+) {
+  const listener = yield* listening(options)
+  const fiber = yield* Effect.forkScoped(listener.server.run(handler), { startImmediately: true })
+  return { ...listener, fiber }
+})
+
+/** The same, for those who are admitted. */
+export const admitting = Effect.fnUntraced(function*<A, E, R, RA>(
+  run: WebsocketServer.RunOptions<A, RA> & { readonly handler: WebsocketServer.Handler<A, E, R> },
+  options?: Options
+) {
+  const listener = yield* listening(options)
+  const fiber = yield* Effect.forkScoped(listener.server.run(run.handler, run), { startImmediately: true })
+  return { ...listener, fiber }
+})
+
+/**
+ * A client that sends its request, and the head of the response. All else is still to be read off its socket, and nothing is
+ * answered.
+ */
+export const knock = Effect.fnUntraced(function*(port: number, changes?: Changes) {
+  const socket = yield* dial(port)
+  socket.write(request(changes))
+  const { headers, status } = parse(Buffer.from(yield* takeHead(socket)))
+  return { socket, headers, status }
+})
+
+const takeHead = Effect.fnUntraced(function*(socket: Socket) {
+  const bytes: Array<number> = []
+  while (!Buffer.from(bytes.slice(-4)).equals(endOfHead)) bytes.push(...(yield* takeBytes(socket, 1)))
+  return Uint8Array.from(bytes)
+})
+
+const endOfHead = Buffer.from("\r\n\r\n")
+
+/** Holds a connection open and looks at nothing that it brings. */
+export const hold = () => Effect.never
+
+/** Sends everything back until the connection ends. */
+export const echo: WebsocketServer.Handler<void, unknown, never> = (ws) =>
+  Effect.forever(Effect.flatMap(ws.receive, (message) => ws.send(message)))
+
+/** Waits until something holds, turn by turn of the event loop: all ends are of this process. */
+export const until = (holds: () => boolean): Effect.Effect<void> =>
+  Effect.suspend(() => (holds() ? Effect.void : Effect.andThen(turn, until(holds))))
+
+/** One turn of the event loop. */
+export const turn: Effect.Effect<void> = Effect.callback<void>((resume) => {
+  const immediate = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(immediate))
+})
+
+/** Many turns of the event loop: what is on its way between two ends of this process has come by then. */
+export const manyTurns: Effect.Effect<void> = Effect.asVoid(Effect.replicateEffect(turn, 50))
+
+export interface Log {
+  readonly level: string
+  readonly message: string
+  /** What failed, if something did. */
+  readonly errors: ReadonlyArray<unknown>
+}
+
+/** Collects what an effect and its fibers log, from the level Info on. */
+export const logging = <A, E, R>(
+  use: (logs: ReadonlyArray<Log>) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R | Scope.Scope> => {
+  const logs: Array<Log> = []
+  const logger = Logger.make<unknown, void>(({ cause, logLevel, message }) => {
+    const [text, ...rest] = Array.isArray(message) ? message : [message]
+    const errors = cause.reasons.map((reason) =>
+      reason._tag === "Fail" ? reason.error : reason._tag === "Die" ? reason.defect : reason._tag
+    )
+    logs.push({ level: logLevel, message: `${text}`, errors: [...rest, ...errors] })
+  })
+  return Effect.flatMap(Layer.build(Logger.layer([logger])), (context) => Effect.provideContext(use(logs), context))
+}
