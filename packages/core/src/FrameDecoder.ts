@@ -17,6 +17,7 @@ import * as Result from "effect/Result"
 import * as Frame from "./Frame.ts"
 import { FrameHeader } from "./internal/frameHeader.ts"
 import { Pieces, view } from "./internal/pieces.ts"
+import { rotate, Words } from "./internal/words.ts"
 import * as Masking from "./Masking.ts"
 import * as Opcode from "./Opcode.ts"
 import { ProtocolError, type Reason } from "./ProtocolError.ts"
@@ -139,6 +140,9 @@ export const decodeAll = (chunks: Iterable<Uint8Array>, options: Options): {
   return { frames, failure: undefined, bufferedBytes: decoder.bufferedBytes }
 }
 
+// Bytes of a chunk.
+const wordsFrom = 512
+
 const noBytes: Uint8Array = new Uint8Array(0)
 const noChunks: Array<Uint8Array> = []
 const needsMore = Result.succeed(undefined)
@@ -154,6 +158,7 @@ class Decoder implements FrameDecoder {
   private chunk = noBytes
   private chunkIsOurs = false
   private cursor = 0
+  private words: Words | undefined = undefined
   private waiting = noChunks
   private nextWaiting = 0
 
@@ -199,6 +204,7 @@ class Decoder implements FrameDecoder {
     this.chunk = chunk
     this.chunkIsOurs = this.ownsChunks
     this.cursor = 0
+    this.words = undefined
   }
 
   private nextChunk(): void {
@@ -214,6 +220,8 @@ class Decoder implements FrameDecoder {
   /** Reads on to the end of a header, and answers whether it is there. */
   private readHeader(): boolean {
     const { chunk, header } = this
+    // Most frames have one that need not go byte by byte.
+    this.cursor += header.readUsual(chunk, this.cursor)
     while (!header.isWhole) {
       if (this.cursor >= chunk.length) return false
       const wrong = header.read(chunk[this.cursor++]!)
@@ -269,8 +277,15 @@ class Decoder implements FrameDecoder {
     }
     const start = this.cursor
     this.cursor = Math.min(start + count, this.chunk.length)
-    if (this.masked) Masking.applyInPlace(this.chunk, this.header.key, this.given, start, this.cursor)
+    if (this.masked) this.unmask(this.given, start, this.cursor)
     return view(this.chunk, start, this.cursor)
+  }
+
+  // A chunk that may hold many frames is seen as words once for all of them.
+  private unmask(offset: number, start: number, end: number): void {
+    const { chunk, header: { key } } = this
+    if (chunk.length < wordsFrom) Masking.applyInPlace(chunk, key, offset, start, end)
+    else (this.words ??= new Words(chunk)).mask(rotate(key, offset & 3), start, end)
   }
 
   /** Keeps what the chunk has of the payload, and answers the payload if it is whole by that. */
@@ -278,10 +293,13 @@ class Decoder implements FrameDecoder {
     const { key, length } = this.header
     const start = this.cursor
     this.cursor = Math.min(this.chunk.length, start + length - this.pieces.length)
+    // While it is still in the cache; others are unmasked as a whole.
+    const now = this.masked && this.ownsChunks
+    if (now) this.unmask(this.pieces.length, start, this.cursor)
     this.pieces.append(view(this.chunk, start, this.cursor), length)
     if (this.pieces.length < length) return undefined
     const payload = this.pieces.join()
-    if (this.masked) Masking.applyInPlace(payload, key)
+    if (this.masked && !now) Masking.applyInPlace(payload, key)
     return payload
   }
 

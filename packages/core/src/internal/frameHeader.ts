@@ -16,6 +16,13 @@ const extendedLength = 2
 const maskingKey = 3
 const whole = 4
 
+// RFC 6455 5.2: FIN and the opcode, with the reserved bits clear.
+const finalText = 0x81
+const finalBinary = 0x82
+
+/** Bytes: two, two of extended length, four of the key. */
+const longestUsual = 8
+
 export class FrameHeader {
   fin = false
   rsv1 = false
@@ -43,6 +50,34 @@ export class FrameHeader {
   /** Turns to the next frame. */
   begin(): void {
     this.part = firstByte
+  }
+
+  /**
+   * Reads all of a header at once where there is nothing about it to look at twice: of a final frame of text or bytes, below
+   * 64 KiB, with room behind it. Answers how many bytes it took: none of any other, which goes byte by byte.
+   */
+  readUsual(chunk: Uint8Array, at: number): number {
+    const { masked, maxFrameSize } = this.options
+    if (this.part !== firstByte || chunk.length - at < longestUsual) return 0
+    const first = chunk[at]!
+    const second = chunk[at + 1]!
+    if ((first !== finalText && first !== finalBinary) || second >= 0x80 !== masked) return 0
+    const short = second & 0x7f
+    let end = at + 2
+    if (short === 127) return 0
+    if (short === 126) end += 2
+    const length = short === 126 ? (chunk[at + 2]! << 8) | chunk[at + 3]! : short
+    if ((short === 126 && length < 126) || !(length <= maxFrameSize)) return 0
+    if (masked) {
+      this.key = (chunk[end]! << 24) | (chunk[end + 1]! << 16) | (chunk[end + 2]! << 8) | chunk[end + 3]!
+      end += 4
+    }
+    this.fin = true
+    this.rsv1 = false
+    this.opcode = first === finalText ? Opcode.Text : Opcode.Binary
+    this.length = length
+    this.part = whole
+    return end - at
   }
 
   /** Reads the next byte, and answers what is wrong with it. */

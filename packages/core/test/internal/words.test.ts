@@ -1,0 +1,62 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import { rotate, Words } from "../../src/internal/words.ts"
+import { elementOf, integer, maskingKey, oneOf } from "../support/arbitraries.ts"
+import { bigEndian, noise } from "../support/bytes.ts"
+
+/** RFC 6455 5.3 as it stands, on a range of a copy. */
+const naive = (bytes: Uint8Array, key: number, start: number, end: number): Uint8Array => {
+  const octets = bigEndian(BigInt(key >>> 0), 4)
+  return bytes.map((octet, i) => (i >= start && i < end ? octet ^ octets[(i - start) % 4]! : octet))
+}
+
+describe("words", { timeout: 60_000 }, () => {
+  it("mask each range of memory of any length, and nothing beside it", () => {
+    for (let length = 0; length <= 21; length++) {
+      for (let offset = 0; offset <= 9; offset++) {
+        for (let start = 0; start <= length; start++) {
+          for (let end = start; end <= length; end++) {
+            // What is before the bytes is somebody else's.
+            const memory = noise(offset + length, 7)
+            const bytes = memory.subarray(offset)
+            const expected = naive(bytes, 0x12345678, start, end)
+            const before = memory.slice(0, offset)
+            new Words(bytes).mask(0x12345678, start, end)
+            assert.deepStrictEqual([...bytes], [...expected], `${start} to ${end} of ${length} at ${offset}`)
+            assert.deepStrictEqual(memory.slice(0, offset), before)
+          }
+        }
+      }
+    }
+  })
+
+  // From 32 words on they are taken in pairs.
+  it.prop("mask one range after the other", {
+    seed: maskingKey,
+    key: maskingKey,
+    length: oneOf(integer(0, 600), elementOf([124, 128, 132, 136, 256, 4096])),
+    offset: integer(0, 9),
+    cuts: Arbitrary.array(integer(0, 4096), { maxLength: 4 })
+  }, ({ cuts, key, length, offset, seed }) => {
+    const bytes = noise(offset + length, seed).subarray(offset)
+    const words = new Words(bytes)
+    let expected = bytes.slice()
+    const ends = [...cuts.map((cut) => cut % (length + 1)), length].sort((a, b) => a - b)
+    let start = 0
+    for (const end of ends) {
+      expected = naive(expected, key, start, end)
+      words.mask(key, start, end)
+      start = end
+    }
+    assert.isTrue(Buffer.from(bytes).equals(expected))
+  }, { arbitrary: { runs: 500 } })
+
+  it("rotate a key by octets", () => {
+    assert.deepStrictEqual([0, 1, 2, 3].map((octets) => rotate(0x12345678, octets) >>> 0), [
+      0x12345678,
+      0x34567812,
+      0x56781234,
+      0x78123456
+    ])
+  })
+})
