@@ -5,12 +5,9 @@
  * @since 0.1.0
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import * as CloseCode from "@websocket-stream/core/CloseCode"
 import { RequestError } from "@websocket-stream/core/HandshakeError"
-import type { OptionError } from "@websocket-stream/core/OptionError"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpServer from "effect/http/HttpServer"
 import { ServeError } from "effect/http/HttpServerError"
@@ -19,10 +16,10 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { serve } from "./internal/httpServer.ts"
 import { HttpUpgrade, HttpUpgrades } from "./internal/httpUpgrade.ts"
-import { type Settings, settings } from "./internal/serverOptions.ts"
-import * as Websocket from "./Websocket.ts"
+import { settings } from "./internal/serverOptions.ts"
+import type * as Websocket from "./Websocket.ts"
 import { Handshake, OpenError } from "./WebsocketError.ts"
-import * as WebsocketServer from "./WebsocketServer.ts"
+import type * as WebsocketServer from "./WebsocketServer.ts"
 import type * as WebsocketUpgrade from "./WebsocketUpgrade.ts"
 
 /**
@@ -136,7 +133,7 @@ export const make = (
 ): Effect.Effect<HttpServer.HttpServer["Service"], ServeError, Scope.Scope> =>
   Effect.gen(function*() {
     const { websocket, ...listen } = options
-    const checked = yield* Effect.mapError(check(websocket ?? {}), (cause) => new ServeError({ cause }))
+    const checked = yield* Effect.mapError(settings(websocket ?? {}), (cause) => new ServeError({ cause }))
     const clock = yield* Clock.Clock
     const server = evaluate()
     const http = yield* NodeHttpServer.make(() => server, listen)
@@ -193,16 +190,3 @@ export type HttpServices = Layer.Success<typeof NodeHttpServer.layerHttpServices
 
 const notAnUpgrade = (): OpenError =>
   new OpenError({ reason: new Handshake({ error: new RequestError({ reason: { _tag: "NotAnUpgrade" } }) }) })
-
-const check = (options: WebsocketServer.ServingOptions): Effect.Effect<Settings, OptionError> =>
-  settings({
-    ...options,
-    handshakeDeadline: WebsocketServer.defaultHandshakeDeadline,
-    heartbeat: options.heartbeat ?? WebsocketServer.defaultHeartbeat,
-    idleDeadline: options.idleDeadline ?? WebsocketServer.defaultIdleDeadline,
-    closeDeadline: options.closeDeadline ?? Websocket.defaultCloseDeadline,
-    drainDeadline: options.drainDeadline ?? WebsocketServer.defaultDrainDeadline,
-    maxLife: options.maxLife ?? Duration.infinity,
-    maxConnections: options.maxConnections ?? WebsocketServer.defaultMaxConnections,
-    drainCode: options.drainCode ?? CloseCode.GoingAway
-  })

@@ -4,11 +4,10 @@
  *
  * @since 0.1.0
  */
-import * as CloseCode from "@websocket-stream/core/CloseCode"
 import { OptionError } from "@websocket-stream/core/OptionError"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -16,9 +15,9 @@ import type { Server } from "node:http"
 import type { ServerOptions } from "node:https"
 import { addressOf, listen } from "./internal/listening.ts"
 import type { Reception } from "./internal/reception.ts"
-import { type Complete, type Settings, settings } from "./internal/serverOptions.ts"
+import { defaults, type Settings, settings } from "./internal/serverOptions.ts"
 import * as Serving from "./internal/serving.ts"
-import * as Websocket from "./Websocket.ts"
+import type * as Websocket from "./Websocket.ts"
 import { InvalidOption, ListenError } from "./WebsocketError.ts"
 import type { Refusal, WebsocketRequest } from "./WebsocketRequest.ts"
 import type * as WebsocketUpgrade from "./WebsocketUpgrade.ts"
@@ -68,7 +67,8 @@ export class WebsocketServer extends Context.Service<WebsocketServer, {
   readonly address: Address
   /**
    * Runs the handler for each connection, until it is interrupted: then the connections are asked to leave by `drainCode`, their
-   * handlers waited for, and cut after `drainDeadline`. While nothing runs, clients wait; of two that run, the later gets them.
+   * handlers waited for, and interrupted after `drainDeadline`; who comes meanwhile gets a 503. While nothing runs, clients
+   * wait; of two that run, the later gets them.
    */
   readonly run: {
     <E, R>(
@@ -141,7 +141,7 @@ export interface Options extends ListenOptions, ServingOptions {}
  * @category defaults
  * @since 0.1.0
  */
-export const defaultHandshakeDeadline: Duration.Input = "10 seconds"
+export const defaultHandshakeDeadline: Duration.Input = defaults.handshakeDeadline
 
 /**
  * 30 seconds.
@@ -149,7 +149,7 @@ export const defaultHandshakeDeadline: Duration.Input = "10 seconds"
  * @category defaults
  * @since 0.1.0
  */
-export const defaultHeartbeat: Duration.Input = "30 seconds"
+export const defaultHeartbeat: Duration.Input = defaults.heartbeat
 
 /**
  * 75 seconds: two heartbeats, and time to answer the second.
@@ -157,7 +157,7 @@ export const defaultHeartbeat: Duration.Input = "30 seconds"
  * @category defaults
  * @since 0.1.0
  */
-export const defaultIdleDeadline: Duration.Input = "75 seconds"
+export const defaultIdleDeadline: Duration.Input = defaults.idleDeadline
 
 /**
  * 10 seconds.
@@ -165,7 +165,7 @@ export const defaultIdleDeadline: Duration.Input = "75 seconds"
  * @category defaults
  * @since 0.1.0
  */
-export const defaultDrainDeadline: Duration.Input = "10 seconds"
+export const defaultDrainDeadline: Duration.Input = defaults.drainDeadline
 
 /**
  * 65,536. Each takes a descriptor, of which the system may have to be asked for more.
@@ -173,7 +173,7 @@ export const defaultDrainDeadline: Duration.Input = "10 seconds"
  * @category defaults
  * @since 0.1.0
  */
-export const defaultMaxConnections = 65_536
+export const defaultMaxConnections: number = defaults.maxConnections
 
 /**
  * Listens for as long as the scope lives.
@@ -347,19 +347,7 @@ const service = (reception: Reception, address: Address): WebsocketServer["Servi
 // Only where the handler takes nothing that it could have been given: see the signatures of `run`.
 const unconditional: RunOptions<any, never> = { admit: Effect.void }
 
-const check = (options: ServingOptions): Effect.Effect<Settings, ListenError> => {
-  const complete: Complete = {
-    ...options,
-    handshakeDeadline: options.handshakeDeadline ?? defaultHandshakeDeadline,
-    heartbeat: options.heartbeat ?? defaultHeartbeat,
-    idleDeadline: options.idleDeadline ?? defaultIdleDeadline,
-    closeDeadline: options.closeDeadline ?? Websocket.defaultCloseDeadline,
-    drainDeadline: options.drainDeadline ?? defaultDrainDeadline,
-    maxLife: options.maxLife ?? Duration.infinity,
-    maxConnections: options.maxConnections ?? defaultMaxConnections,
-    drainCode: options.drainCode ?? CloseCode.GoingAway
-  }
-  return Effect.mapError(settings(complete), invalidOption)
-}
+const check = (options: ServingOptions): Effect.Effect<Settings, ListenError> =>
+  Effect.mapError(settings(options), invalidOption)
 
 const invalidOption = (error: OptionError) => new ListenError({ reason: new InvalidOption({ error }) })

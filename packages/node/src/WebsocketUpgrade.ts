@@ -9,7 +9,6 @@ import type * as Origin from "@websocket-stream/core/Origin"
 import type * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
-import { constVoid } from "effect/Function"
 import type * as Scope from "effect/Scope"
 import type { IncomingMessage, Server } from "node:http"
 import type { Duplex } from "node:stream"
@@ -131,9 +130,8 @@ export const runUpgrades = <E, R>(
   Effect.gen(function*() {
     const fork = yield* FiberSet.makeRuntime<Exclude<R, Scope.Scope>>()
     const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array) => {
-      // Node takes its own listener off before the event: without another one an error would end the process.
-      socket.on("error", constVoid)
-      const upgrade = { request, socket, head }
+      const upgrade = Opening.receiveUpgrade(request, socket, head)
+      if (upgrade === undefined) return
       fork(
         Effect.scoped(handler(upgrade)).pipe(
           Effect.onError(() => Opening.rejectUnanswered(upgrade)),

@@ -10,7 +10,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
-import type { Server } from "node:http"
+import * as References from "effect/References"
+import type { Server, ServerResponse } from "node:http"
+import { buffer } from "node:stream/consumers"
 import { asText, encode, text } from "./support/frames.ts"
 import { acceptOfKey, dial, exchange, parse, request, serve } from "./support/http.ts"
 import { assertClosed, event, park, reasonOf, takeAll } from "./support/streams.ts"
@@ -194,6 +196,46 @@ describe("WebsocketUpgrade", () => {
       yield* Deferred.await(rejected)
     }))
 })
+
+describe("WebsocketUpgrade.runUpgrades, where nobody answers", () => {
+  it.live("has a client answered with 500 whose handler fails", () =>
+    Effect.gen(function*() {
+      const { port, server } = yield* serve
+      yield* WebsocketUpgrade.runUpgrades(server, () => Effect.fail("secret")).pipe(
+        Effect.provideService(References.MinimumLogLevel, "None"),
+        Effect.forkScoped({ startImmediately: true })
+      )
+      const { rest, status } = yield* exchange(port, request())
+      assert.deepStrictEqual([status, rest.length], [500, 0])
+    }))
+
+  it.live("leaves an upgrade alone that its handler has given to somebody else", () =>
+    Effect.gen(function*() {
+      const { port, server } = yield* serve
+      const upgrades = yield* Queue.unbounded<WebsocketUpgrade.Upgrade>()
+      yield* WebsocketUpgrade.runUpgrades(server, (upgrade) => Queue.offer(upgrades, upgrade)).pipe(
+        Effect.forkScoped({ startImmediately: true })
+      )
+      const answer = yield* Effect.forkChild(exchange(port, request()))
+      yield* WebsocketUpgrade.reject(yield* Queue.take(upgrades), { status: 403, headers: [], body: "" })
+      assert.strictEqual((yield* Fiber.join(answer)).status, 403)
+    }))
+})
+
+it.live("R22: a response that is due to a request before the upgrade is never written into the WebSocket", () =>
+  Effect.gen(function*() {
+    const { port, server } = yield* serve
+    const asked = yield* Deferred.make<ServerResponse>()
+    server.on("request", (_, response) => Deferred.doneUnsafe(asked, Effect.succeed(response)))
+    yield* WebsocketUpgrade.run(server, ({ stream }) => stream.read).pipe(Effect.forkScoped({ startImmediately: true }))
+    const socket = yield* dial(port)
+    const bytes = yield* Effect.forkChild(Effect.promise(() => buffer(socket)))
+    socket.write(`GET / HTTP/1.1\r\nHost: a\r\n\r\n${request()}`)
+    const response = yield* Deferred.await(asked)
+    // Cut, in place of a 101 and a response behind it.
+    assert.strictEqual((yield* Fiber.join(bytes)).toString(), "")
+    response.end("late")
+  }))
 
 describe("WebsocketUpgrade.run", () => {
   /** A server whose handler fails as the path tells it to, and what is logged at level Error. */

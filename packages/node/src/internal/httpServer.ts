@@ -22,6 +22,7 @@ import { isEnd } from "./handlerEnd.ts"
 import { HttpUpgrade, type HttpUpgrades, noteListeners } from "./httpUpgrade.ts"
 import { sweepInterval } from "./serving.ts"
 import { sweep } from "./sweep.ts"
+import { receiveUpgrade } from "./upgrade.ts"
 
 type App = Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, HttpServerRequest | Scope.Scope>
 
@@ -47,13 +48,9 @@ export const serve = Effect.fnUntraced(function*(
     }
   )
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // Node takes its own listener off before the event: without another one an error would end the process.
-    socket.on("error", constVoid)
     if (!isWebsocket(request)) return handler(request, socket, head)
-    // RFC 9112 9.3.2: responses go "in the same order that the requests were received". The one that is due would be written
-    // into the WebSocket.
-    if (owesResponse(socket)) return socket.destroy()
-    new HttpUpgrade(all, { request, socket, head }).answerBy(() => handler(request, socket, head))
+    const upgrade = receiveUpgrade(request, socket, head)
+    if (upgrade !== undefined) new HttpUpgrade(all, upgrade).answerBy(() => handler(request, socket, head))
   }
   yield* Scope.addFinalizerExit(scope, (exit) =>
     // To close the scope of the requests is to stop listening, and to wait for every connection.
@@ -73,9 +70,6 @@ export const serve = Effect.fnUntraced(function*(
 // As Effect's handler decides what to upgrade to. There may be no such header at all: a request has too many of them.
 const isWebsocket = ({ headers }: IncomingMessage): boolean =>
   headers.upgrade === undefined || headers.upgrade.toLowerCase() === "websocket"
-
-// Node tells nobody but itself.
-const owesResponse = (socket: Duplex): boolean => "_httpMessage" in socket && Boolean(socket._httpMessage)
 
 const ready = Effect.flatMap(HttpServerRequest, (request) => HttpUpgrade.of(request)?.ready ?? Effect.void)
 

@@ -63,7 +63,9 @@ const create = (
     },
     // The value holds a private key: it is not for error messages.
     catch: (error) =>
-      invalid(new OptionError({ option: "tls", value: "not usable", expected: `what node:https takes: ${String(error)}` }))
+      invalid(
+        new OptionError({ option: "tls", value: "not usable", expected: `what node:https takes: ${String(error)}` })
+      )
   })
 }
 

@@ -4,14 +4,13 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
-import { constVoid } from "effect/Function"
 import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import type { Upgrade } from "../WebsocketUpgrade.ts"
 import type { Meter } from "./meter.ts"
 import type { Settings } from "./serverOptions.ts"
 import type { Swept } from "./sweep.ts"
-import { reject } from "./upgrade.ts"
+import { receiveUpgrade, reject } from "./upgrade.ts"
 import type { Vigil } from "./vigil.ts"
 
 /** A handler that runs: what it does with an upgrade, the fibers that do it, and the connections that it has open. */
@@ -39,6 +38,7 @@ export class Reception implements Swept {
   private shifts: ReadonlyArray<Shift> = []
   private waiting: Array<{ readonly upgrade: Upgrade; readonly since: bigint }> = []
   private connections = 0
+  private draining = 0
   private isClosed = false
 
   constructor(
@@ -55,15 +55,16 @@ export class Reception implements Swept {
 
   /** For an HTTP server's event `upgrade`. */
   readonly onUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): void => {
-    // Node takes its own listener off before the event: without another one an error would end the process.
-    socket.on("error", constVoid)
-    const upgrade = { request, socket, head }
-    if (this.isClosed || this.connections >= this.settings.maxConnections) {
+    const upgrade = receiveUpgrade(request, socket, head)
+    if (upgrade === undefined) return
+    const shift = this.shifts.at(-1)
+    // Behind the last handler that runs the server closes, as a rule: nobody is to wait for that.
+    const leaves = this.isClosed || (shift === undefined && this.draining > 0)
+    if (leaves || this.connections >= this.settings.maxConnections) {
       this.fork(this.turnAway(upgrade))
       return
     }
     this.connections++
-    const shift = this.shifts.at(-1)
     if (shift === undefined) this.waiting.push({ upgrade, since: this.now() })
     else this.handOver(upgrade, shift)
   }
@@ -81,6 +82,7 @@ export class Reception implements Swept {
       if (shift.isDraining) return Deferred.await(shift.drained)
       this.shifts = this.shifts.filter((other) => other !== shift)
       shift.isDraining = true
+      this.draining++
       for (const vigil of shift.open) this.dismiss(vigil)
       return FiberSet.awaitEmpty(shift.fibers).pipe(
         Effect.interruptible,
@@ -89,7 +91,10 @@ export class Reception implements Swept {
           const error = new Error(`the server closes, and has waited ${Duration.format(this.settings.drainDeadline)}`)
           for (const { stream } of shift.open) stream.cut(error)
         })),
-        Effect.ensuring(Deferred.succeed(shift.drained, undefined))
+        Effect.ensuring(Effect.sync(() => {
+          this.draining--
+          Deferred.doneUnsafe(shift.drained, Effect.void)
+        }))
       )
     })
   }

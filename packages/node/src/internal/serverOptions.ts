@@ -1,5 +1,6 @@
 /** The options of a `WebsocketServer` with their defaults, once they are known to be usable. */
 import * as Close from "@websocket-stream/core/Close"
+import * as CloseCode from "@websocket-stream/core/CloseCode"
 import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import { OptionError } from "@websocket-stream/core/OptionError"
 import * as Origin from "@websocket-stream/core/Origin"
@@ -7,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import { defaultCloseDeadline } from "../Websocket.ts"
 import type { ServingOptions } from "../WebsocketServer.ts"
 import { deflateOptions } from "./deflate.ts"
 import { checkMessageOptions, whole } from "./messageOptions.ts"
@@ -22,17 +24,21 @@ export interface Settings extends Deadlines {
   readonly maxConnections: number
 }
 
-/** The options, those that have defaults with them. */
-export interface Complete
-  extends Omit<ServingOptions, DurationOption>, Readonly<Record<DurationOption, Duration.Input>>
-{
-  readonly drainCode: number
-  readonly maxConnections: number
-}
+/** What holds where nothing is said. */
+export const defaults = {
+  handshakeDeadline: "10 seconds",
+  closeDeadline: defaultCloseDeadline,
+  drainDeadline: "10 seconds",
+  heartbeat: "30 seconds",
+  idleDeadline: "75 seconds",
+  maxLife: Duration.infinity,
+  drainCode: CloseCode.GoingAway,
+  maxConnections: 65_536
+} as const satisfies Partial<ServingOptions>
 
-export const settings = (options: Complete): Effect.Effect<Settings, OptionError> =>
+export const settings = (options: ServingOptions): Effect.Effect<Settings, OptionError> =>
   Effect.gen(function*() {
-    const { drainCode, maxConnections } = options
+    const { drainCode = defaults.drainCode, maxConnections = defaults.maxConnections } = options
     const settings: Settings = {
       options,
       handshakeDeadline: yield* finite("handshakeDeadline", options),
@@ -66,16 +72,16 @@ type DurationOption = "handshakeDeadline" | "closeDeadline" | "drainDeadline" | 
 
 const positive = (
   option: DurationOption,
-  options: Complete,
+  options: ServingOptions,
   expected = "a duration above zero"
 ): Effect.Effect<Duration.Duration, OptionError> => {
-  const value = options[option]
+  const value = options[option] ?? defaults[option]
   const duration = Option.filter(Duration.fromInput(value), Duration.isPositive)
   return Option.isSome(duration) ? Effect.succeed(duration.value) : new OptionError({ option, value, expected })
 }
 
 // What has to come to an end has no infinite deadline.
-const finite = (option: DurationOption, options: Complete): Effect.Effect<Duration.Duration, OptionError> =>
+const finite = (option: DurationOption, options: ServingOptions): Effect.Effect<Duration.Duration, OptionError> =>
   Effect.filterOrFail(
     positive(option, options, finiteDuration),
     Duration.isFinite,

@@ -5,6 +5,7 @@ import type { OptionError } from "@websocket-stream/core/OptionError"
 import * as Origin from "@websocket-stream/core/Origin"
 import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import {
@@ -14,11 +15,25 @@ import {
   validateHeaderName,
   validateHeaderValue
 } from "node:http"
+import type { Duplex } from "node:stream"
 import { Handshake, InvalidOption, OpenError } from "../WebsocketError.ts"
 import * as WebsocketStream from "../WebsocketStream.ts"
 import type { Connection, Options, Upgrade } from "../WebsocketUpgrade.ts"
 import { deflateOptions } from "./deflate.ts"
 import { finish } from "./duplex.ts"
+
+/** For an HTTP server's event `upgrade`: what it hands over, unless it cannot be upgraded, and was cut. */
+export const receiveUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): Upgrade | undefined => {
+  // Node takes its own listener off before the event: without another one an error would end the process.
+  socket.on("error", constVoid)
+  // RFC 9112 9.3.2: responses go "in the same order that the requests were received". One that is due to a request before this
+  // would be written into the WebSocket. Node tells nobody but itself that there is one.
+  if ("_httpMessage" in socket && Boolean(socket._httpMessage)) {
+    socket.destroy()
+    return undefined
+  }
+  return { request, socket, head }
+}
 
 /** Reads what the client offers. A request that may not connect, or does not ask to, has got its status by then. */
 export const readOffer = (

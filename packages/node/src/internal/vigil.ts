@@ -27,7 +27,11 @@ export class Vigil implements Swept {
     this.stream = stream
     this.deadlines = deadlines
     this.now = now
-    this.openedAt = this.heardAt = this.takenAt = this.pingedAt = now()
+    this.openedAt =
+      this.heardAt =
+      this.takenAt =
+      this.pingedAt =
+        now()
   }
 
   sweep(now: bigint): void {

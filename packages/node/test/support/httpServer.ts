@@ -1,4 +1,7 @@
-/** An HTTP server of Effect's over ours, as routes that a test wrote down. */
+/** An HTTP server of Effect's over ours, as routes that a test wrote down, and what its clients say and get. */
+import { assert } from "@effect/vitest"
+import * as Opcode from "@websocket-stream/core/Opcode"
+import type { Websocket } from "@websocket-stream/node/Websocket"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import * as WebsocketHttpServer from "@websocket-stream/node/WebsocketHttpServer"
 import * as Context from "effect/Context"
@@ -11,6 +14,8 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { createServer } from "node:http"
+import { decode } from "./frames.ts"
+import { request } from "./http.ts"
 
 export interface Options extends Partial<WebsocketHttpServer.Options> {
   readonly server?: ReturnType<WebsocketHttpServer.Evaluate>
@@ -40,7 +45,7 @@ export const serving = <E, R>(routes: Layer.Layer<never, E, R>, options: Options
 /** A route whose WebSocket the handler has, and whose response nobody gets. */
 export const websocket = <E, R>(
   path: HttpRouter.PathInput,
-  handler: (ws: Effect.Success<ReturnType<typeof WebsocketHttpServer.upgrade>>) => Effect.Effect<unknown, E, R>,
+  handler: (ws: Websocket["Service"]) => Effect.Effect<unknown, E, R>,
   options?: WebsocketHttpServer.UpgradeOptions
 ) =>
   HttpRouter.add(
@@ -50,4 +55,23 @@ export const websocket = <E, R>(
       Effect.flatMap(handler),
       Effect.as(HttpServerResponse.text("nobody gets this"))
     )
+  )
+
+/** For clients that do not answer a Close frame. */
+export const closeDeadline = "20 millis"
+
+/** The next message, which has to be a text. */
+export const textOf = Effect.fnUntraced(function*({ receive }: Websocket["Service"]) {
+  const message = yield* receive
+  return message._tag === "Text" ? message.text : assert.fail("a binary message")
+})
+
+/** A handshake for a path, with headers to add or to change. */
+export const handshake = (path: string, headers?: { readonly [name: string]: string | undefined }) =>
+  request({ line: `GET ${path} HTTP/1.1`, headers: headers ?? {} })
+
+/** The codes of the Close frames in what a client got behind the 101, which has to be frames. */
+export const codes = (bytes: Uint8Array) =>
+  decode("server", bytes).filter(({ opcode }) => opcode === Opcode.Close).map(({ payload }) =>
+    Buffer.from(payload).readUInt16BE()
   )

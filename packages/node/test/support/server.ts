@@ -46,14 +46,15 @@ export const admitting = Effect.fnUntraced(function*<A, E, R, RA>(
 export const knock = Effect.fnUntraced(function*(port: number, changes?: Changes) {
   const socket = yield* dial(port)
   socket.write(request(changes))
-  const { headers, status } = parse(Buffer.from(yield* takeHead(socket)))
-  return { socket, headers, status }
+  return { socket, ...(yield* takeHead(socket)) }
 })
 
-const takeHead = Effect.fnUntraced(function*(socket: Socket) {
+/** The head of a response, and no byte more. */
+export const takeHead = Effect.fnUntraced(function*(socket: Socket) {
   const bytes: Array<number> = []
   while (!Buffer.from(bytes.slice(-4)).equals(endOfHead)) bytes.push(...(yield* takeBytes(socket, 1)))
-  return Uint8Array.from(bytes)
+  const { headers, status } = parse(Buffer.from(bytes))
+  return { headers, status }
 })
 
 const endOfHead = Buffer.from("\r\n\r\n")
