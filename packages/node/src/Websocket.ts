@@ -39,6 +39,11 @@ export type Sendable = string | Uint8Array | Message.Message
 /**
  * Messages to and from a peer.
  *
+ * **Gotchas**
+ *
+ * To change a member, go by `Object.create(ws, { send: { value: mySend } })`: what `{ ...ws }` copies has no members, as those of
+ * ours are made when they are asked for.
+ *
  * @category services
  * @since 0.1.0
  */

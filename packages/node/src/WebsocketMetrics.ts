@@ -62,8 +62,8 @@ export const connectionsRefused = Metric.frequency("websocket.connections.refuse
 })
 
 /**
- * Connections that have ended, by the close code that ended them: the one of the side that began, 1005 where it gave none
- * and 1006 where there was no closing handshake.
+ * Connections that have ended, by the close code that ended them: the one of the side that began, what a peer was told that
+ * broke the protocol, 1005 where no code was given and 1006 where there was no closing handshake.
  *
  * @category connections
  * @since 0.1.0

@@ -130,11 +130,17 @@ export const runUpgrades = <E, R>(
   Effect.gen(function*() {
     const fork = yield* FiberSet.makeRuntime<Exclude<R, Scope.Scope>>()
     const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array) => {
-      const upgrade = Opening.receiveUpgrade(request, socket, head)
+      let upgrade = Opening.receiveUpgrade(request, socket, head)
       if (upgrade === undefined) return
+      // Forgotten as soon as it is in use: the fiber would hold the request for as long as the connection lives.
+      const handled = Effect.suspend(() => {
+        const handling = handler(upgrade!)
+        upgrade = undefined
+        return handling
+      })
       fork(
-        Effect.scoped(handler(upgrade)).pipe(
-          Effect.onError(() => Opening.rejectUnanswered(upgrade)),
+        Effect.scoped(handled).pipe(
+          Effect.onError(() => Opening.rejectUnanswered(socket)),
           Effect.catchCause(logUnlessEnd)
         )
       )

@@ -250,7 +250,20 @@ describe("WebsocketSocket.fromWebsocket", () => {
       const send: typeof ws.send = (message, options) =>
         Effect.andThen(Effect.sync(() => sent.push(message)), ws.send(message, options))
       const socket = WebsocketSocket.fromWebsocket(
-        Websocket.Websocket.of({ ...ws, closed: ws.closed, receiveStream: ws.receiveStream, send })
+        Websocket.Websocket.of({
+          send,
+          subprotocol: ws.subprotocol,
+          receive: ws.receive,
+          receiveAll: ws.receiveAll,
+          receiveStream: ws.receiveStream,
+          messages: ws.messages,
+          sendAll: ws.sendAll,
+          sendStream: ws.sendStream,
+          ping: ws.ping,
+          roundTrip: ws.roundTrip,
+          close: ws.close,
+          closed: ws.closed
+        })
       )
       const server = yield* accepted
       const reader = yield* open(socket)

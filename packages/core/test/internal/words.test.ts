@@ -40,7 +40,7 @@ describe("words", { timeout: 60_000 }, () => {
   }, ({ cuts, key, length, offset, seed }) => {
     const bytes = noise(offset + length, seed).subarray(offset)
     const words = new Words(bytes)
-    let expected = bytes.slice()
+    let expected: Uint8Array = bytes.slice()
     const ends = [...cuts.map((cut) => cut % (length + 1)), length].sort((a, b) => a - b)
     let start = 0
     for (const end of ends) {

@@ -12,18 +12,24 @@ import type { Port } from "./duplex.ts"
 import type { Estate } from "./frameStream.ts"
 import { Supply } from "./supply.ts"
 
+/** What has a mode. */
+export interface Modal {
+  /** Whether operations that cannot go on at once wait. */
+  readonly blocks: boolean
+}
+
 export class FrameReader extends Supply<Frame> {
   private readonly port: Port
   private readonly decoder: FrameDecoder
-  private readonly isBlocking: () => boolean
+  private readonly owner: Modal
   private ahead: Frame | undefined = undefined
   private ended: "Peer" | "Us" | Io | undefined = undefined
 
-  constructor(port: Port, decoder: FrameDecoder, isBlocking: () => boolean) {
+  constructor(port: Port, decoder: FrameDecoder, owner: Modal) {
     super()
     this.port = port
     this.decoder = decoder
-    this.isBlocking = isBlocking
+    this.owner = owner
   }
 
   get hasItem(): boolean {
@@ -60,13 +66,13 @@ export class FrameReader extends Supply<Frame> {
   yieldUp(): Pick<Estate, "ahead" | "ended"> {
     const { ahead, ended } = this
     this.ahead = undefined
-    this.failAs(new Busy())
+    this.failure = busy
     this.wake()
     return { ahead, ended }
   }
 
   protected get blocks(): boolean {
-    return this.isBlocking()
+    return this.owner.blocks
   }
 
   protected shift(): Frame {
@@ -89,3 +95,6 @@ export class FrameReader extends Supply<Frame> {
     return abnormal(ended, this.decoder.bufferedBytes > 0)
   }
 }
+
+// Shared, because an error with a stack of its own weighs a kilobyte and a half, and each connection that is for messages has one.
+const busy = Exit.fail(new ReadError({ reason: new Busy() }))

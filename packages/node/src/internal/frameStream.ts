@@ -2,16 +2,15 @@
 import * as Frame from "@websocket-stream/core/Frame"
 import * as FrameDecoder from "@websocket-stream/core/FrameDecoder"
 import type { Limits } from "@websocket-stream/core/Limits"
-import type { Opcode } from "@websocket-stream/core/Opcode"
 import type { Role } from "@websocket-stream/core/Role"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Duplex } from "node:stream"
 import type { Io, ReadError, WriteError } from "../WebsocketError.ts"
-import type { Mode } from "../WebsocketStream.ts"
+import type { Mode, WebsocketStream } from "../WebsocketStream.ts"
 import { type Listener, Port } from "./duplex.ts"
-import { FrameReader } from "./frameReader.ts"
+import { FrameReader, type Modal } from "./frameReader.ts"
 import { FrameWriter } from "./frameWriter.ts"
 
 export interface FrameStreamOptions {
@@ -47,14 +46,8 @@ export interface Estate {
   readonly ended: "Peer" | "Us" | Io | undefined
 }
 
-export class FrameStream implements Listener {
+export class FrameStream implements Listener, Modal {
   readonly role: Role
-  readonly mode: Effect.Effect<Mode>
-  readonly read: Effect.Effect<Frame.Frame, ReadError>
-  readonly readAll: Effect.Effect<NonEmptyReadonlyArray<Frame.Frame>, ReadError>
-  readonly awaitReadable: Effect.Effect<void, ReadError>
-  readonly awaitWritable: Effect.Effect<void, WriteError>
-
   readonly reader: FrameReader
   private readonly writer: FrameWriter
   private readonly port: Port
@@ -65,42 +58,64 @@ export class FrameStream implements Listener {
 
   constructor(duplex: Duplex, options: FrameStreamOptions) {
     const { head, limits, mode, role, rsv1 } = options
-    const blocks = () => this.current === "Block"
     this.role = role
     this.current = mode
-    this.mode = Effect.sync(() => this.current)
     this.port = new Port(duplex, this)
     const { ownsChunks } = this.port
     this.limits = limits
     this.decoder = FrameDecoder.make({ role, maxFrameSize: limits.maxFrameSize, rsv1, ownsChunks })
-    this.reader = new FrameReader(this.port, this.decoder, blocks)
+    this.reader = new FrameReader(this.port, this.decoder, this)
     this.incoming = this.reader
-    this.writer = new FrameWriter(this.port, role === "client", blocks)
-    this.read = this.reader.one
-    this.readAll = this.reader.all
-    this.awaitReadable = this.reader.ready
-    this.awaitWritable = this.writer.awaitWritable
+    this.writer = new FrameWriter(this.port, role === "client", this)
     // A copy, because the head is the caller's, and the decoder may write to what it is given.
     if (head !== undefined) this.decoder.push(new Uint8Array(head))
     this.port.attach()
   }
 
-  readonly setMode = (mode: Mode): Effect.Effect<void, WriteError> =>
-    Effect.suspend(() => {
-      if (this.port.isOver) return this.writer.closed ?? Effect.void
-      this.current = mode
-      return Effect.void
-    })
+  // Whatever is a function or an effect is made when it is asked for, and may be passed on without its stream: kept in every
+  // connection, they would be a third of what it weighs.
 
-  readonly write = (
-    opcode: Opcode,
-    payload: Uint8Array | string,
-    options?: { readonly fin?: boolean | undefined; readonly rsv1?: boolean | undefined }
-  ): Effect.Effect<number, WriteError> =>
-    this.writer.write([Frame.make(opcode, typeof payload === "string" ? Buffer.from(payload) : payload, options)])
+  get mode(): Effect.Effect<Mode> {
+    return Effect.sync(() => this.current)
+  }
 
-  readonly writeAll = (frames: NonEmptyReadonlyArray<Frame.Frame>): Effect.Effect<number, WriteError> =>
-    this.writer.write(frames)
+  get setMode(): (mode: Mode) => Effect.Effect<void, WriteError> {
+    return (mode) =>
+      Effect.suspend(() => {
+        if (this.port.isOver) return this.writer.closed ?? Effect.void
+        this.current = mode
+        return Effect.void
+      })
+  }
+
+  get read(): Effect.Effect<Frame.Frame, ReadError> {
+    return this.reader.one
+  }
+
+  get readAll(): Effect.Effect<NonEmptyReadonlyArray<Frame.Frame>, ReadError> {
+    return this.reader.all
+  }
+
+  get write(): WebsocketStream["Service"]["write"] {
+    return (opcode, payload, options) =>
+      this.writer.write([Frame.make(opcode, typeof payload === "string" ? Buffer.from(payload) : payload, options)])
+  }
+
+  get writeAll(): WebsocketStream["Service"]["writeAll"] {
+    return (frames) => this.writer.write(frames)
+  }
+
+  get awaitReadable(): Effect.Effect<void, ReadError> {
+    return this.reader.ready
+  }
+
+  get awaitWritable(): Effect.Effect<void, WriteError> {
+    return this.writer.awaitWritable
+  }
+
+  get blocks(): boolean {
+    return this.current === "Block"
+  }
 
   /** Hands the stream over; its own reads and writes fail with `Busy` from then on. Answers nothing the second time. */
   takeOver<A extends Incoming>(successor: (estate: Estate) => A): A | undefined {

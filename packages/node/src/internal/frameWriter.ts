@@ -10,41 +10,43 @@ import * as Exit from "effect/Exit"
 import { Busy, Encode, type Io, WouldBlock, WriteError } from "../WebsocketError.ts"
 import { abnormal } from "./closed.ts"
 import type { Port } from "./duplex.ts"
+import type { Modal } from "./frameReader.ts"
 import { nextMaskingKey } from "./maskingKeys.ts"
 import { Waiters } from "./waiters.ts"
 
 export class FrameWriter {
-  /** Succeeds when a write would not wait, fails when none is possible any more. */
-  readonly awaitWritable: Effect.Effect<void, WriteError>
-
   private readonly port: Port
   private readonly masked: boolean
-  private readonly blocks: () => boolean
+  private readonly owner: Modal
   private closeSent = false
   private isYieldedUp = false
   private ended: Exit.Exit<never, WriteError> | undefined = undefined
   private readonly waiters = new Waiters<() => void>()
 
-  constructor(port: Port, masked: boolean, blocks: () => boolean) {
+  constructor(port: Port, masked: boolean, owner: Modal) {
     this.port = port
     this.masked = masked
-    this.blocks = blocks
-    this.awaitWritable = this.whenRoom(() => this.refusal([]) ?? Exit.void, () => true)
+    this.owner = owner
+  }
+
+  /** Succeeds when a write would not wait, fails when none is possible any more. */
+  get awaitWritable(): Effect.Effect<void, WriteError> {
+    return this.whenRoom(() => this.refusal([]) ?? Exit.void, always)
   }
 
   /** Queues all the frames, and answers how many bytes they take on the wire. */
   write(frames: NonEmptyReadonlyArray<Frame.Frame>): Effect.Effect<number, WriteError> {
-    return this.whenRoom(() => this.refusal(frames) ?? Exit.succeed(this.queue(frames)), this.blocks)
+    return this.whenRoom(() => this.refusal(frames) ?? Exit.succeed(this.queue(frames)), this.owner)
   }
 
   /**
-   * Runs `proceed`, which may queue, in one step, as soon as there is room or there will be none; waits for that while
-   * `blocks`.
+   * Runs `proceed`, which may queue, in one step, as soon as there is room or there will be none; waits for that where
+   * the mode says so.
    */
-  whenRoom<A>(proceed: () => Exit.Exit<A, WriteError>, blocks: () => boolean): Effect.Effect<A, WriteError> {
+  whenRoom<A>(proceed: () => Exit.Exit<A, WriteError>, modal: Modal): Effect.Effect<A, WriteError> {
     return Effect.suspend(() => {
       if (this.hasRoom) return proceed()
-      if (!blocks()) return this.refusal([]) ?? wouldBlock
+      if (!modal.blocks) return this.refusal([]) ?? wouldBlock
       return Effect.callback<A, WriteError>((resume) => {
         const waiter = () => resume(attempt(proceed))
         this.waiters.add(waiter)
@@ -112,6 +114,9 @@ export class FrameWriter {
     return undefined
   }
 }
+
+/** A mode that waits. */
+export const always: Modal = { blocks: true }
 
 // Called by an event: what `proceed` throws, for a payload that is none, would end the process and not just the fiber.
 const attempt = <A, E>(proceed: () => Exit.Exit<A, E>): Exit.Exit<A, E> => {

@@ -20,7 +20,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import type { Closed, Sendable, SendOptions } from "../Websocket.ts"
+import type { Closed, Websocket } from "../Websocket.ts"
 import { Encode, type Io, type ReadError, WriteError } from "../WebsocketError.ts"
 import { type CompressionOptions, Deflater, Inflater } from "./deflate.ts"
 import type { Estate, Incoming } from "./frameStream.ts"
@@ -46,9 +46,6 @@ export interface ReceivedStream {
 
 export class MessageStream implements Incoming, Replier, Metered {
   readonly subprotocol: string | undefined
-  readonly receive: Effect.Effect<Message.Message, ReadError>
-  readonly receiveAll: Effect.Effect<NonEmptyReadonlyArray<Message.Message>, ReadError>
-  readonly messages: Stream.Stream<Message.Message, ReadError>
 
   private readonly estate: Estate
   private readonly closeDeadline: Duration.Input
@@ -93,9 +90,20 @@ export class MessageStream implements Incoming, Replier, Metered {
       meter: options.meter,
       replier: this
     })
-    this.receive = this.reader.one
-    this.receiveAll = this.reader.all
-    this.messages = Stream.fromPull(Effect.succeed(Effect.catchTag(this.reader.all, "ReadError", endIfClean)))
+  }
+
+  // Made when they are asked for, as those of a `WebsocketStream` are.
+
+  get receive(): Effect.Effect<Message.Message, ReadError> {
+    return this.reader.one
+  }
+
+  get receiveAll(): Effect.Effect<NonEmptyReadonlyArray<Message.Message>, ReadError> {
+    return this.reader.all
+  }
+
+  get messages(): Stream.Stream<Message.Message, ReadError> {
+    return Stream.fromPull(Effect.succeed(Effect.catchTag(this.reader.all, "ReadError", endIfClean)))
   }
 
   get receiveStream(): Effect.Effect<ReceivedStream, ReadError, Scope.Scope> {
@@ -103,53 +111,30 @@ export class MessageStream implements Incoming, Replier, Metered {
     return Effect.andThen(Effect.acquireRelease(one.take(1), () => one.release(1)), this.receivePieces())
   }
 
-  readonly send = (message: Sendable, options?: SendOptions): Effect.Effect<void, WriteError> =>
-    this.writer.sendAll([message], options?.compress ?? true)
+  get send(): Websocket["Service"]["send"] {
+    return (message, options) => this.writer.sendAll([message], options?.compress ?? true)
+  }
 
-  readonly sendAll = (
-    messages: NonEmptyReadonlyArray<Sendable>,
-    options?: SendOptions
-  ): Effect.Effect<void, WriteError> => this.writer.sendAll(messages, options?.compress ?? true)
+  get sendAll(): Websocket["Service"]["sendAll"] {
+    return (messages, options) => this.writer.sendAll(messages, options?.compress ?? true)
+  }
 
-  readonly sendStream = <E, R>(
-    type: "text" | "binary",
-    pieces: Stream.Stream<string | Uint8Array, E, R>
-  ): Effect.Effect<void, E | WriteError, R> =>
-    this.writer.sendStream(
-      type === "text" ? Opcode.Text : Opcode.Binary,
-      pieces,
-      Effect.sync(() => this.beginClosing(Close.make(CloseCode.InternalError)))
-    )
-
-  readonly ping = (payload?: Uint8Array): Effect.Effect<Duration.Duration, ReadError | WriteError> =>
-    Effect.gen({ self: this }, function*() {
-      // A copy, because the pong is compared with it.
-      const mark = payload === undefined ? this.pings.nextPayload() : Buffer.from(payload)
-      const answer = Deferred.makeUnsafe<void, ReadError>()
-      // Fails with what the connection ended of.
-      const answered = (isAnswered: boolean) => Deferred.doneUnsafe(answer, isAnswered ? Exit.void : this.reader.failed)
-      let forget = () => {}
-      const start = yield* Clock.monotonicTimeNanos
-      // In one step with the sending: behind it the fiber may be made to yield, and the pong be there before it goes on.
-      yield* this.writer.ping(mark, () => {
-        if (this.isFinished) answered(false)
-        else forget = this.pings.add(mark, answered)
-      })
-      yield* Effect.onInterrupt(Deferred.await(answer), () => Effect.sync(forget))
-      const roundTrip = Duration.nanos((yield* Clock.monotonicTimeNanos) - start)
-      this.measured(roundTrip)
-      return roundTrip
-    })
-
-  readonly close = (code: number = CloseCode.Normal, reason = ""): Effect.Effect<Close.Close, WriteError> =>
-    Effect.suspend(() => {
-      const error = this.beginClosing(Close.make(code, reason))
-      if (error !== undefined) return Effect.fail(new WriteError({ reason: new Encode({ error }) }))
-      return Effect.map(
-        this.inTime(until(this.finishing, () => this.isFinished)),
-        () => this.connection.receiveEof()
+  get sendStream(): Websocket["Service"]["sendStream"] {
+    return (type, pieces) =>
+      this.writer.sendStream(
+        type === "text" ? Opcode.Text : Opcode.Binary,
+        pieces,
+        Effect.sync(() => this.beginClosing(Close.make(CloseCode.InternalError)))
       )
-    })
+  }
+
+  get ping(): Websocket["Service"]["ping"] {
+    return (payload) => this.pingOnce(payload)
+  }
+
+  get close(): Websocket["Service"]["close"] {
+    return (code = CloseCode.Normal, reason = "") => this.closeBy(Close.make(code, reason))
+  }
 
   get closed(): Effect.Effect<Closed> {
     return Effect.map(until(this.finishing, () => this.isFinished), () => {
@@ -274,6 +259,38 @@ export class MessageStream implements Incoming, Replier, Metered {
   /** Ends the connection without a word. */
   cut(error: Error): void {
     this.estate.port.destroy(error)
+  }
+
+  private pingOnce(payload: Uint8Array | undefined): Effect.Effect<Duration.Duration, ReadError | WriteError> {
+    return Effect.gen({ self: this }, function*() {
+      // A copy, because the pong is compared with it.
+      const mark = payload === undefined ? this.pings.nextPayload() : Buffer.from(payload)
+      const answer = Deferred.makeUnsafe<void, ReadError>()
+      // Fails with what the connection ended of.
+      const answered = (isAnswered: boolean) => Deferred.doneUnsafe(answer, isAnswered ? Exit.void : this.reader.failed)
+      let forget = () => {}
+      const start = yield* Clock.monotonicTimeNanos
+      // In one step with the sending: behind it the fiber may be made to yield, and the pong be there before it goes on.
+      yield* this.writer.ping(mark, () => {
+        if (this.isFinished) answered(false)
+        else forget = this.pings.add(mark, answered)
+      })
+      yield* Effect.onInterrupt(Deferred.await(answer), () => Effect.sync(forget))
+      const roundTrip = Duration.nanos((yield* Clock.monotonicTimeNanos) - start)
+      this.measured(roundTrip)
+      return roundTrip
+    })
+  }
+
+  private closeBy(close: Close.Close): Effect.Effect<Close.Close, WriteError> {
+    return Effect.suspend(() => {
+      const error = this.beginClosing(close)
+      if (error !== undefined) return Effect.fail(new WriteError({ reason: new Encode({ error }) }))
+      return Effect.map(
+        this.inTime(until(this.finishing, () => this.isFinished)),
+        () => this.connection.receiveEof()
+      )
+    })
   }
 
   private measured(roundTrip: Duration.Duration): void {

@@ -10,7 +10,6 @@ import * as Opcode from "@websocket-stream/core/Opcode"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { constTrue } from "effect/Function"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
@@ -19,7 +18,7 @@ import { Encode, WriteError } from "../WebsocketError.ts"
 import { closedAs } from "./closed.ts"
 import type { Compressed, Deflater } from "./deflate.ts"
 import type { Port } from "./duplex.ts"
-import type { FrameWriter } from "./frameWriter.ts"
+import { always, type FrameWriter } from "./frameWriter.ts"
 import type { Meter } from "./meter.ts"
 
 export class MessageWriter {
@@ -163,7 +162,7 @@ export class MessageWriter {
       this.writer.queue(checked.success)
       if (this.meter !== undefined) count(this.meter, checked.success)
       return Exit.void
-    }, constTrue)
+    }, always)
   }
 
   private get closed(): Exit.Exit<never, WriteError> | undefined {

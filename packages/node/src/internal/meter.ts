@@ -72,7 +72,9 @@ export const current: Effect.Effect<Meter> = Effect.map(Effect.context(), (conte
 
 const meters = new WeakMap<object, Meter>()
 
-const decidingClose = ({ by, received, sent }: Closing): Close.Close | undefined => by === "Us" ? sent : received
+// Of a peer that broke the protocol it is ours, too: what it was told.
+const decidingClose = ({ by, received, sent }: Closing): Close.Close | undefined =>
+  by === "Peer" && received?.code !== CloseCode.AbnormalClosure ? received : sent
 
 const counter = (metric: Metric.Counter<number>, context: Context.Context<never>, count: () => number): void => {
   Metric.registerUnsafe(metric, context, { ...unused, get: () => ({ count: count(), incremental: true }) })

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type { IncomingMessage, Server } from "node:http"
+import type { IncomingHttpHeaders, IncomingMessage, Server } from "node:http"
 import * as Websocket from "../Websocket.ts"
 import { InvalidOption, OpenError } from "../WebsocketError.ts"
 import { Refusal, WebsocketRequest } from "../WebsocketRequest.ts"
@@ -84,7 +84,7 @@ const serve = <A, E, R, RA>(
   Effect.gen(function*() {
     const { meter, settings: { handshakeDeadline, options } } = reception
     const offer = yield* Effect.tapError(readOffer(upgrade, options), (error) => countRefusal(meter, error))
-    const request = requestOf(upgrade.request, offer)
+    const request = new ReceivedRequest(upgrade.request, offer)
     const admission = Effect.timeoutOrElse(admit, {
       duration: handshakeDeadline,
       orElse: () => new Refusal({ status: 503, body: "it took too long to find out who may connect\n" })
@@ -118,7 +118,7 @@ const answerAnyway = (reception: Reception, shift: Shift, upgrade: Upgrade): Eff
     // What the draining has interrupted is no bug.
     if (shift.isDraining) return reception.turnAway(upgrade)
     reception.meter?.refused(500)
-    return rejectUnanswered(upgrade)
+    return rejectUnanswered(upgrade.socket)
   })
 
 // Taken before the connection is opened, so that it is watched until it is closed for good.
@@ -168,15 +168,40 @@ export const countRefusal = (meter: Meter.Meter | undefined, { reason }: OpenErr
     meter?.refused(status)
   })
 
-const requestOf = (
-  incoming: IncomingMessage,
-  { subprotocols }: OpeningHandshake.Offer
-): WebsocketRequest["Service"] => {
-  const { headers, socket: { remoteAddress }, url = "/" } = incoming
+// What of the request somebody asks for is made then: most handlers hold it for as long as they run, and look once.
+class ReceivedRequest {
+  readonly incoming: IncomingMessage
+  readonly subprotocols: ReadonlyArray<string>
+  // Node forgets it with the socket.
+  readonly remoteAddress: string | undefined
+
+  constructor(incoming: IncomingMessage, { subprotocols }: OpeningHandshake.Offer) {
+    this.incoming = incoming
+    this.remoteAddress = incoming.socket.remoteAddress
+    this.subprotocols = subprotocols
+  }
+
+  get url(): string {
+    return this.incoming.url ?? "/"
+  }
+
+  get path(): string {
+    return this.url.slice(0, this.endOfPath)
+  }
+
+  get query(): URLSearchParams {
+    return new URLSearchParams(this.url.slice(this.endOfPath))
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.incoming.headers
+  }
+
   // RFC 3986 3.4: the query begins behind the first question mark, and may have others.
-  const end = url.includes("?") ? url.indexOf("?") : url.length
-  const query = new URLSearchParams(url.slice(end))
-  return { url, path: url.slice(0, end), query, headers, remoteAddress, subprotocols, incoming }
+  private get endOfPath(): number {
+    const at = this.url.indexOf("?")
+    return at < 0 ? this.url.length : at
+  }
 }
 
 // Named by OpenTelemetry's semantic conventions. Not the query, nor any other header: there may be secrets in them.

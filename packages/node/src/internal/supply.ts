@@ -9,22 +9,33 @@ import { ReadError, WouldBlock } from "../WebsocketError.ts"
 import { Waiters } from "./waiters.ts"
 
 export abstract class Supply<A> {
-  /** The next item. Waits for it, unless the supply does not block. */
-  readonly one: Effect.Effect<A, ReadError>
-  /** All items that there are, at least one. */
-  readonly all: Effect.Effect<NonEmptyReadonlyArray<A>, ReadError>
-  /** Succeeds when an item could be taken, fails when there will be none. Waits in any case. */
-  readonly ready: Effect.Effect<void, ReadError>
+  // Made when they are asked for first: most connections are received from in one of these ways, and each weighs 400 bytes.
+  private lazyOne: Effect.Effect<A, ReadError> | undefined = undefined
+  private lazyAll: Effect.Effect<NonEmptyReadonlyArray<A>, ReadError> | undefined = undefined
+  private lazyReady: Effect.Effect<void, ReadError> | undefined = undefined
 
   /** Why there will be no more items, once those that are there were taken. */
   protected failure: Exit.Exit<never, ReadError> | undefined = undefined
   private readonly waiters = new Waiters<() => void>()
 
-  constructor() {
-    this.one = this.taking(() => this.shift())
-    this.all = this.taking(() => this.shiftAll())
-    const wait = this.waitingFor(Effect.suspend(() => this.ready))
-    this.ready = Effect.suspend(() => this.isReady ? (this.hasItem ? Exit.void : this.failure!) : wait)
+  /** The next item. Waits for it, unless the supply does not block. */
+  get one(): Effect.Effect<A, ReadError> {
+    return this.lazyOne ??= this.taking(() => this.shift())
+  }
+
+  /** All items that there are, at least one. */
+  get all(): Effect.Effect<NonEmptyReadonlyArray<A>, ReadError> {
+    return this.lazyAll ??= this.taking(() => this.shiftAll())
+  }
+
+  /** Succeeds when an item could be taken, fails when there will be none. Waits in any case. */
+  get ready(): Effect.Effect<void, ReadError> {
+    if (this.lazyReady !== undefined) return this.lazyReady
+    const ready: Effect.Effect<void, ReadError> = Effect.suspend(() =>
+      this.isReady ? (this.hasItem ? Exit.void : this.failure!) : wait
+    )
+    const wait = this.waitingFor(ready)
+    return this.lazyReady = ready
   }
 
   /** Whether an item is there. May look for one, and find out that there is a `failure`. */

@@ -81,16 +81,16 @@ export const openUpgrade = (
   })
 
 /** Answers with an HTTP response instead, and closes the socket. Dies of a header that would not stay in its line. */
-export const reject = (upgrade: Upgrade, response: OpeningHandshake.Response): Effect.Effect<void> =>
+export const reject = (upgrade: Pick<Upgrade, "socket">, response: OpeningHandshake.Response): Effect.Effect<void> =>
   Effect.suspend(() => {
     upgrade.socket.write(format(response))
     return finish(upgrade.socket, WebsocketStream.defaultLinger)
   })
 
 /** Leaves no client without an answer: one that was neither accepted nor rejected gets a 500. */
-export const rejectUnanswered = (upgrade: Upgrade): Effect.Effect<void> =>
+export const rejectUnanswered = (socket: Duplex): Effect.Effect<void> =>
   // Whatever answers also ends by destroying the socket.
-  Effect.suspend(() => upgrade.socket.destroyed ? Effect.void : reject(upgrade, internalServerError))
+  Effect.suspend(() => socket.destroyed ? Effect.void : reject({ socket }, internalServerError))
 
 /** For an HTTP server's event `request`: what nobody else answers is no opening handshake. */
 export const answerRequest = (_: IncomingMessage, response: ServerResponse): void => {
