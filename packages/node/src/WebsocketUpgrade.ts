@@ -12,6 +12,7 @@ import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import type { IncomingMessage, Server } from "node:http"
 import type { Duplex } from "node:stream"
+import { forgetting } from "./internal/forgetting.ts"
 import { logUnlessEnd } from "./internal/handlerEnd.ts"
 import * as Opening from "./internal/upgrade.ts"
 import type { OpenError } from "./WebsocketError.ts"
@@ -130,16 +131,10 @@ export const runUpgrades = <E, R>(
   Effect.gen(function*() {
     const fork = yield* FiberSet.makeRuntime<Exclude<R, Scope.Scope>>()
     const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array) => {
-      let upgrade = Opening.receiveUpgrade(request, socket, head)
+      const upgrade = Opening.receiveUpgrade(request, socket, head)
       if (upgrade === undefined) return
-      // Forgotten as soon as it is in use: the fiber would hold the request for as long as the connection lives.
-      const handled = Effect.suspend(() => {
-        const handling = handler(upgrade!)
-        upgrade = undefined
-        return handling
-      })
       fork(
-        Effect.scoped(handled).pipe(
+        Effect.scoped(forgetting(() => handler(upgrade))).pipe(
           Effect.onError(() => Opening.rejectUnanswered(socket)),
           Effect.catchCause(logUnlessEnd)
         )

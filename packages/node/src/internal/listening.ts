@@ -129,6 +129,11 @@ const listenError = (error: NodeJS.ErrnoException, { host, path, port }: ListenO
   const expected = `what one can listen on: ${error.message}`
   switch (error.code) {
     case "EADDRINUSE":
+      return invalid(
+        path === undefined
+          ? new OptionError({ option: "port", value: port, expected: free("stop what listens there", error) })
+          : new OptionError({ option: "path", value: path, expected: free("remove what somebody left there", error) })
+      )
     case "EACCES":
     case "EINVAL":
     case "ENOENT":
@@ -146,3 +151,5 @@ const listenError = (error: NodeJS.ErrnoException, { host, path, port }: ListenO
       return new ListenError({ reason: ioReason(error) })
   }
 }
+
+const free = (cure: string, { message }: Error): string => `free: ${cure}, or choose another (${message})`

@@ -73,8 +73,12 @@ export const current: Effect.Effect<Meter> = Effect.map(Effect.context(), (conte
 const meters = new WeakMap<object, Meter>()
 
 // Of a peer that broke the protocol it is ours, too: what it was told.
-const decidingClose = ({ by, received, sent }: Closing): Close.Close | undefined =>
-  by === "Peer" && received?.code !== CloseCode.AbnormalClosure ? received : sent
+// A Close frame of ours that nobody answered has closed nothing; one that says what the peer did wrong asks for no answer.
+const decidingClose = ({ by, received, sent }: Closing): Close.Close | undefined => {
+  const isAnswered = received !== undefined && received.code !== CloseCode.AbnormalClosure
+  if (by === "Us") return isAnswered ? sent : undefined
+  return isAnswered ? received : sent
+}
 
 const counter = (metric: Metric.Counter<number>, context: Context.Context<never>, count: () => number): void => {
   Metric.registerUnsafe(metric, context, { ...unused, get: () => ({ count: count(), incremental: true }) })

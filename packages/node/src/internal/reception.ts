@@ -61,7 +61,7 @@ export class Reception implements Swept {
     // Behind the last handler that runs the server closes, as a rule: nobody is to wait for that.
     const leaves = this.isClosed || (shift === undefined && this.draining > 0)
     if (leaves || this.connections >= this.settings.maxConnections) {
-      this.fork(this.turnAway(upgrade))
+      this.fork(this.turnAway(socket))
       return
     }
     this.connections++
@@ -109,7 +109,10 @@ export class Reception implements Swept {
     this.isClosed = true
     const waiting = this.waiting.splice(0)
     return Effect.all([
-      Effect.forEach(waiting, ({ upgrade }) => this.turnAway(upgrade), { concurrency: "unbounded", discard: true }),
+      Effect.forEach(waiting, ({ upgrade }) => this.turnAway(upgrade.socket), {
+        concurrency: "unbounded",
+        discard: true
+      }),
       Effect.forEach(this.shifts, (shift) => this.end(shift), { concurrency: "unbounded", discard: true })
     ], { concurrency: "unbounded", discard: true })
   }).pipe(Effect.ensuring(Effect.sync(() => Deferred.doneUnsafe(this.closed, Effect.void))))
@@ -118,14 +121,14 @@ export class Reception implements Swept {
     const deadline = Duration.toNanosUnsafe(this.settings.handshakeDeadline)
     while (this.waiting.length > 0 && now - this.waiting[0]!.since >= deadline) {
       this.connections--
-      this.fork(this.turnAway(this.waiting.shift()!.upgrade))
+      this.fork(this.turnAway(this.waiting.shift()!.upgrade.socket))
     }
   }
 
   /** Says that there is no room, or nobody to serve. */
-  turnAway(upgrade: Upgrade): Effect.Effect<void> {
+  turnAway(socket: Duplex): Effect.Effect<void> {
     this.meter?.refused(503)
-    return reject(upgrade, { status: 503, headers: [["Connection", "close"]], body: "" })
+    return reject({ socket }, { status: 503, headers: [["Connection", "close"]], body: "" })
   }
 
   private handOver(upgrade: Upgrade, shift: Shift): void {

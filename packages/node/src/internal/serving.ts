@@ -1,5 +1,6 @@
 /** What a server does with its upgrades: a fiber for each, from the request to the end of its handler. */
 import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
+import type { OptionError } from "@websocket-stream/core/OptionError"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -8,11 +9,13 @@ import * as FiberSet from "effect/FiberSet"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { IncomingHttpHeaders, IncomingMessage, Server } from "node:http"
+import type { Duplex } from "node:stream"
 import * as Websocket from "../Websocket.ts"
 import { InvalidOption, OpenError } from "../WebsocketError.ts"
 import { Refusal, WebsocketRequest } from "../WebsocketRequest.ts"
 import type { Handler } from "../WebsocketServer.ts"
 import type { Upgrade } from "../WebsocketUpgrade.ts"
+import { forgetting } from "./forgetting.ts"
 import { isEnd, logUnlessEnd } from "./handlerEnd.ts"
 import { MessageStream } from "./messageStream.ts"
 import * as Meter from "./meter.ts"
@@ -81,44 +84,73 @@ const serve = <A, E, R, RA>(
   handler: Handler<A, E, R>,
   admit: Effect.Effect<A, Refusal, RA>
 ): Effect.Effect<void, never, Rest<R | RA>> =>
-  Effect.gen(function*() {
-    const { meter, settings: { handshakeDeadline, options } } = reception
-    const offer = yield* Effect.tapError(readOffer(upgrade, options), (error) => countRefusal(meter, error))
-    const request = new ReceivedRequest(upgrade.request, offer)
-    const admission = Effect.timeoutOrElse(admit, {
-      duration: handshakeDeadline,
-      orElse: () => new Refusal({ status: 503, body: "it took too long to find out who may connect\n" })
-    })
-    const connection = Effect.gen(function*() {
-      const admitted = yield* Effect.tapErrorTag(admission, "Refusal", (refusal) => refuse(reception, upgrade, refusal))
-      if (shift.isDraining) return yield* reception.turnAway(upgrade)
-      const watch = yield* watching(reception, shift)
-      const connection = yield* openUpgrade(upgrade, offer, options)
-      const ws = yield* Websocket.make(connection.stream, { ...options, ...connection })
-      watch(ws)
-      meter?.accepted()
-      return yield* handler(ws, admitted)
-    })
-    yield* connection.pipe(
-      Effect.scoped,
-      // No failure of the span, either.
-      Effect.catchIf(isEnd, (error) => Effect.logDebug("WebSocket connection ended", error)),
-      Effect.provideService(WebsocketRequest, request),
-      traced(request)
-    )
-  }).pipe(
+  forgetting(() =>
+    Effect.tapError(readOffer(upgrade, reception.settings.options), (error) => countRefusal(reception.meter, error))
+      .pipe(
+        Effect.flatMap((offer) => connect(reception, shift, upgrade, offer, handler, admit))
+      )
+  ).pipe(
     Effect.catchCause(logUnlessEnd),
-    Effect.ensuring(answerAnyway(reception, shift, upgrade))
+    Effect.ensuring(answerAnyway(reception, shift, upgrade.socket))
   )
 
+const connect = <A, E, R, RA>(
+  reception: Reception,
+  shift: Shift,
+  upgrade: Upgrade,
+  offer: OpeningHandshake.Offer,
+  handler: Handler<A, E, R>,
+  admit: Effect.Effect<A, Refusal, RA>
+): Effect.Effect<unknown, E | OpenError | OptionError | Refusal, Rest<R | RA>> => {
+  const request = new ReceivedRequest(upgrade.request, offer)
+  return forgetting(() =>
+    Effect.flatMap(
+      enter(reception, shift, upgrade, offer, admit),
+      (guest) => guest === undefined ? Effect.void : handler(guest.ws, guest.admitted)
+    )
+  ).pipe(
+    Effect.scoped,
+    // No failure of the span, either.
+    Effect.catchIf(isEnd, logEnd),
+    Effect.provideService(WebsocketRequest, request),
+    traced(request)
+  )
+}
+
+// Answers nothing for a client that was turned away.
+const enter = <A, RA>(
+  reception: Reception,
+  shift: Shift,
+  upgrade: Upgrade,
+  offer: OpeningHandshake.Offer,
+  admit: Effect.Effect<A, Refusal, RA>
+) =>
+  Effect.gen(function*() {
+    const { meter, settings: { handshakeDeadline, options } } = reception
+    const admitted = yield* Effect.timeoutOrElse(admit, { duration: handshakeDeadline, orElse: tookTooLong }).pipe(
+      Effect.tapErrorTag("Refusal", (refusal) => refuse(reception, upgrade, refusal))
+    )
+    if (shift.isDraining) return void (yield* reception.turnAway(upgrade.socket))
+    const watch = yield* watching(reception, shift)
+    const connection = yield* openUpgrade(upgrade, offer, options)
+    const ws = yield* Websocket.make(connection.stream, { ...options, ...connection })
+    watch(ws)
+    meter?.accepted()
+    return { ws, admitted }
+  })
+
+const tookTooLong = () => new Refusal({ status: 503, body: "it took too long to find out who may connect\n" })
+
+const logEnd = (error: unknown) => Effect.logDebug("WebSocket connection ended", error)
+
 // Whoever answers also ends by destroying the socket.
-const answerAnyway = (reception: Reception, shift: Shift, upgrade: Upgrade): Effect.Effect<void> =>
+const answerAnyway = (reception: Reception, shift: Shift, socket: Duplex): Effect.Effect<void> =>
   Effect.suspend(() => {
-    if (upgrade.socket.destroyed) return Effect.void
+    if (socket.destroyed) return Effect.void
     // What the draining has interrupted is no bug.
-    if (shift.isDraining) return reception.turnAway(upgrade)
+    if (shift.isDraining) return reception.turnAway(socket)
     reception.meter?.refused(500)
-    return rejectUnanswered(upgrade.socket)
+    return rejectUnanswered(socket)
   })
 
 // Taken before the connection is opened, so that it is watched until it is closed for good.
