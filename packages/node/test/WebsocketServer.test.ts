@@ -51,7 +51,6 @@ describe("WebsocketServer.run", () => {
 
   it.live("tells the peer by the close code how the handler ended, and nothing else", () =>
     Effect.gen(function*() {
-      const interrupting = yield* Deferred.make<Fiber.Fiber<unknown>>()
       const url = yield* serving(() =>
         Effect.gen(function*() {
           const { path } = yield* WebsocketRequest.WebsocketRequest
@@ -68,7 +67,6 @@ describe("WebsocketServer.run", () => {
         ends.push(reason._tag === "Closed" && [reason.code, reason.reason])
       }
       assert.deepStrictEqual(ends, [[1000, ""], [1011, ""], [1011, ""], [1001, ""]])
-      void interrupting
     }))
 
   it.live("closes the handler's scope with its connection", () =>

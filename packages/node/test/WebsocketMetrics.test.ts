@@ -1,0 +1,350 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Frame from "@websocket-stream/core/Frame"
+import * as Opcode from "@websocket-stream/core/Opcode"
+import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
+import * as WebsocketMetrics from "@websocket-stream/node/WebsocketMetrics"
+import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
+import type * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Socket } from "node:net"
+import { encode, text } from "./support/frames.ts"
+import { exchange, request } from "./support/http.ts"
+import { admitting, echo, knock, logging, type Options, serving, turn } from "./support/server.ts"
+import { takeBytes } from "./support/streams.ts"
+
+/** Everything that an exporter gets to see, in the registry of whoever asks. */
+const values = Effect.gen(function*() {
+  const count = (metric: Metric.Counter<number>) => Effect.map(Metric.value(metric), ({ count }) => count)
+  const gauge = (metric: Metric.Gauge<number>) => Effect.map(Metric.value(metric), ({ value }) => value)
+  const frequency = (metric: Metric.Frequency) =>
+    Effect.map(Metric.value(metric), ({ occurrences }) => Object.fromEntries(occurrences))
+  return {
+    open: yield* gauge(WebsocketMetrics.connectionsOpen),
+    accepted: yield* count(WebsocketMetrics.connectionsAccepted),
+    refused: yield* frequency(WebsocketMetrics.connectionsRefused),
+    closes: yield* frequency(WebsocketMetrics.closes),
+    messagesReceived: yield* count(WebsocketMetrics.messagesReceived),
+    messagesSent: yield* count(WebsocketMetrics.messagesSent),
+    bytesReceived: yield* count(WebsocketMetrics.bytesReceived),
+    bytesSent: yield* count(WebsocketMetrics.bytesSent),
+    buffered: yield* gauge(WebsocketMetrics.bytesBuffered),
+    roundTrips: (yield* Metric.value(WebsocketMetrics.roundTrip)).count
+  }
+})
+
+type Values = Effect.Success<typeof values>
+
+const nothing: Values = {
+  open: 0,
+  accepted: 0,
+  refused: {},
+  closes: {},
+  messagesReceived: 0,
+  messagesSent: 0,
+  bytesReceived: 0,
+  bytesSent: 0,
+  buffered: 0,
+  roundTrips: 0
+}
+
+const eventually = (holds: (values: Values) => boolean): Effect.Effect<Values> =>
+  Effect.flatMap(values, (seen) => holds(seen) ? Effect.succeed(seen) : Effect.andThen(turn, eventually(holds)))
+
+/** Runs a test with a registry of its own. */
+const alone = <A, E, R>(test: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => Effect.provideService(test, Metric.MetricRegistry, new Map()))
+
+const metered: Options = { metrics: true }
+
+describe("The traffic of a server", () => {
+  const counted = (
+    name: string,
+    handler: WebsocketServer.Handler<void, unknown, Scope.Scope>,
+    use: (server: { readonly port: number; readonly url: string }) => Effect.Effect<unknown, unknown, Scope.Scope>,
+    expected: Partial<Values>,
+    options?: Options
+  ) =>
+    it.live(name, () =>
+      alone(Effect.gen(function*() {
+        const server = yield* serving(handler, { ...metered, ...options })
+        yield* use(server)
+        assert.deepInclude(yield* values, { ...expected })
+      })))
+
+  counted(
+    "is messages and their bytes, texts as UTF-8, both ways",
+    echo,
+    ({ url }) =>
+      Effect.gen(function*() {
+        const ws = yield* WebsocketClient.connect(url)
+        yield* ws.sendAll(["Hallöchen", new Uint8Array(300), ""])
+        for (let i = 0; i < 3; i++) yield* ws.receive
+      }),
+    { accepted: 1, open: 1, messagesReceived: 3, bytesReceived: 310, messagesSent: 3, bytesSent: 310, closes: {} }
+  )
+
+  counted(
+    "is whole messages, however many frames there are of each, and no control frames",
+    (ws) => Effect.flatMap(ws.receive, (message) => Effect.andThen(ws.send(message), ws.receive)),
+    ({ url }) =>
+      Effect.gen(function*() {
+        const stream = yield* WebsocketClient.connectStream(url)
+        yield* stream.writeAll([
+          Frame.make(Opcode.Text, Buffer.from("Hel"), { fin: false }),
+          Frame.make(Opcode.Ping, Buffer.from("between")),
+          Frame.make(Opcode.Continuation, Buffer.from("lo"), { fin: true })
+        ])
+        const pong = yield* stream.read
+        const message = yield* stream.read
+        assert.deepStrictEqual([pong.opcode, message.opcode], [Opcode.Pong, Opcode.Text])
+      }),
+    { messagesReceived: 1, bytesReceived: 5, messagesSent: 1, bytesSent: 5 }
+  )
+
+  counted(
+    "is the same for messages that go by pieces",
+    (ws) =>
+      Effect.gen(function*() {
+        const { pieces } = yield* ws.receiveStream
+        yield* Stream.runDrain(pieces)
+        yield* ws.sendStream("binary", Stream.make(new Uint8Array(10), new Uint8Array(0), new Uint8Array(20)))
+        yield* ws.receive
+      }),
+    ({ url }) =>
+      Effect.gen(function*() {
+        const ws = yield* WebsocketClient.connect(url)
+        yield* ws.sendStream("text", Stream.make("one", "two", "three"))
+        yield* ws.receive
+      }),
+    { messagesReceived: 1, bytesReceived: 11, messagesSent: 1, bytesSent: 30 }
+  )
+
+  counted(
+    "is a round trip for each ping that was answered",
+    (ws) => Effect.all([ws.ping(), ws.ping(), ws.send("done"), ws.receive]),
+    ({ url }) => Effect.flatMap(WebsocketClient.connect(url), ({ receive }) => receive),
+    { roundTrips: 2, messagesSent: 1 }
+  )
+
+  it.live("is the bytes as they came and went: compressed where they were", () =>
+    alone(Effect.gen(function*() {
+      const { port, url } = yield* serving(echo, { ...metered, deflate: true })
+      const message = "a".repeat(100_000)
+      const ws = yield* WebsocketClient.connect(url, { deflate: true })
+      yield* ws.send(message)
+      yield* ws.receive
+      const { bytesReceived, bytesSent, messagesReceived, messagesSent } = yield* values
+      assert.deepStrictEqual([messagesReceived, messagesSent], [1, 1])
+      for (const bytes of [bytesReceived, bytesSent]) {
+        assert.isAbove(bytes, 0)
+        assert.isBelow(bytes, 1000)
+      }
+      // By a client that does not compress what it sends, and looks at what it gets.
+      const { socket } = yield* knock(port, { headers: { "Sec-WebSocket-Extensions": "permessage-deflate" } })
+      socket.write(encode("server", text(message)))
+      const payload = yield* takePayload(socket)
+      const then = yield* values
+      assert.strictEqual(then.bytesReceived - bytesReceived, message.length)
+      assert.strictEqual(then.bytesSent - bytesSent, payload.length)
+      socket.destroy()
+    })))
+
+  it.live("is what waits for a peer that does not read, until it has left", () =>
+    alone(Effect.gen(function*() {
+      const message = new Uint8Array(1024 * 1024)
+      const { port } = yield* serving((ws) => Effect.forever(ws.send(message)), metered)
+      const { socket } = yield* knock(port)
+      const { buffered } = yield* eventually(({ buffered }) => buffered >= message.length)
+      assert.isAtMost(buffered, 2 * message.length)
+      socket.destroy()
+      yield* eventually(({ buffered, open }) => buffered === 0 && open === 0)
+    })))
+
+  it.live("is what waits to be received, until it was", () =>
+    alone(Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { url } = yield* serving((ws) => Effect.andThen(Deferred.await(gate), Effect.forever(ws.receive)), metered)
+      const ws = yield* WebsocketClient.connect(url)
+      yield* ws.sendAll([new Uint8Array(1000), new Uint8Array(2000)])
+      yield* eventually(({ buffered }) => buffered >= 3000)
+      yield* Deferred.succeed(gate, undefined)
+      yield* eventually(({ buffered }) => buffered === 0)
+    })))
+})
+
+const takePayload = Effect.fnUntraced(function*(socket: Socket) {
+  const [, short = 0] = yield* takeBytes(socket, 2)
+  const length = short < 126 ? short : Buffer.from(yield* takeBytes(socket, 2)).readUInt16BE()
+  return yield* takeBytes(socket, length)
+})
+
+describe("The connections of a server", () => {
+  it.live("are counted when they are accepted, open and closed", () =>
+    alone(Effect.gen(function*() {
+      const { url } = yield* serving(echo, metered)
+      const one = yield* WebsocketClient.connect(url)
+      const two = yield* WebsocketClient.connect(url)
+      yield* eventually(({ open }) => open === 2)
+      yield* one.close(4000)
+      yield* eventually(({ open }) => open === 1)
+      yield* two.close()
+      const { accepted, closes, open } = yield* eventually(({ open }) => open === 0)
+      assert.deepStrictEqual([accepted, open, closes], [2, 0, { 1000: 1, 4000: 1 }])
+    })))
+
+  for (
+    const [how, code, end] of [
+      ["closes with a code", 4007, (socket) => socket.write(closing(4007))],
+      ["closes without one", 1005, (socket) => socket.write(closing())],
+      ["ends TCP without a Close frame", 1006, (socket) => socket.end()],
+      ["resets TCP", 1006, (socket) => socket.resetAndDestroy()],
+      ["sends what is no frame", 1002, (socket) => socket.write("no frame")],
+      ["sends a text that is no UTF-8", 1007, (socket) => {
+        socket.write(encode("server", Frame.make(Opcode.Text, Uint8Array.of(0xff))))
+      }],
+      ["sends what is too large", 1009, (socket) => {
+        socket.write(encode("server", Frame.make(Opcode.Binary, new Uint8Array(1001))))
+      }],
+      ["agrees with us", 1000, (socket) => socket.write(Buffer.concat([encode("server", text("end")), closing(1000)]))],
+      ["does not answer us", 1006, (socket) => socket.write(encode("server", text("end")))]
+    ] satisfies ReadonlyArray<readonly [string, number, (socket: Socket) => unknown]>
+  ) {
+    it.live(`that end because the peer ${how} are closes of ${code}`, () =>
+      alone(Effect.gen(function*() {
+        const { port } = yield* serving(
+          (ws) =>
+            Stream.runForEach(
+              Stream.takeUntil(ws.messages, (message) => Buffer.from(message.payload).toString() === "end"),
+              () => Effect.void
+            ),
+          { ...metered, closeDeadline: "50 millis", limits: { maxMessageSize: 1000 } }
+        )
+        const { socket } = yield* knock(port)
+        yield* eventually(({ open }) => open === 1)
+        end(socket)
+        const { closes } = yield* eventually(({ open }) => open === 0)
+        assert.deepStrictEqual(closes, { [code]: 1 })
+      })))
+  }
+
+  it.live("that are refused are counted by the status of that, and are not accepted", () =>
+    // It logs two errors.
+    alone(logging(() =>
+      Effect.gen(function*() {
+        const { port } = yield* admitting({
+          handler: () => Effect.void,
+          admit: Effect.gen(function*() {
+            const { path } = yield* WebsocketRequest.WebsocketRequest
+            if (path === "/die") return yield* Effect.die(new Error("a bug"))
+            const headers = path === "/inject" ? [["X-A", "b\r\nX-C: d"]] as const : []
+            return yield* new WebsocketRequest.Refusal({ status: 401, headers })
+          })
+        }, metered)
+        const requests = [
+          {},
+          {},
+          { headers: { Origin: "https://elsewhere.test" } },
+          { headers: { "Sec-WebSocket-Key": "none" } },
+          { headers: { "Sec-WebSocket-Version": "7" } },
+          { line: "POST / HTTP/1.1" },
+          { line: "GET /die HTTP/1.1" },
+          { line: "GET /inject HTTP/1.1" },
+          // No opening handshake at all.
+          { headers: { Upgrade: undefined, Connection: "close" } }
+        ]
+        yield* Effect.forEach(requests, (changes) => exchange(port, request(changes)))
+        const expected = { 400: 1, 401: 2, 403: 1, 405: 1, 426: 1, 500: 2 }
+        assert.deepStrictEqual(yield* values, { ...nothing, refused: expected })
+      })
+    )))
+
+  it.live("that there is no room for are refused with 503", () =>
+    alone(Effect.gen(function*() {
+      const { port, url } = yield* serving(echo, { ...metered, maxConnections: 1 })
+      yield* WebsocketClient.connect(url)
+      yield* exchange(port, request())
+      assert.deepStrictEqual((yield* values).refused, { 503: 1 })
+    })))
+})
+
+describe("The metrics", () => {
+  const use = Effect.fnUntraced(function*(url: string, options?: WebsocketClient.Options) {
+    const ws = yield* WebsocketClient.connect(url, options)
+    yield* ws.send("Hello")
+    yield* ws.receive
+    yield* ws.ping()
+    yield* ws.close()
+  })
+
+  it.live("stay as they are without the option", () =>
+    alone(Effect.gen(function*() {
+      const { port, url } = yield* serving(echo)
+      yield* use(url)
+      yield* exchange(port, request({ headers: { Origin: "https://elsewhere.test" } }))
+      assert.deepStrictEqual(yield* values, nothing)
+    })))
+
+  it.live("are those of all servers of the process", () =>
+    alone(Effect.gen(function*() {
+      const [one, two] = [yield* serving(echo, metered), yield* serving(echo, metered)]
+      yield* use(one.url)
+      yield* use(two.url)
+      const { accepted, bytesReceived, closes } = yield* eventually(({ open }) => open === 0)
+      assert.deepStrictEqual([accepted, bytesReceived, closes], [2, 10, { 1000: 2 }])
+    })))
+
+  it.live("are those of clients, too, that want it", () =>
+    alone(Effect.gen(function*() {
+      const { url } = yield* serving(echo)
+      yield* use(url, metered)
+      assert.deepInclude(yield* eventually(({ open }) => open === 0), {
+        accepted: 0,
+        messagesSent: 1,
+        bytesSent: 5,
+        messagesReceived: 1,
+        bytesReceived: 5,
+        roundTrips: 1,
+        closes: { 1000: 1 }
+      })
+    })))
+
+  it.live("are each registry's own", () =>
+    alone(Effect.gen(function*() {
+      const { url } = yield* alone(serving(echo, metered))
+      const { url: ours } = yield* serving(echo, metered)
+      yield* use(url)
+      assert.deepStrictEqual(yield* values, nothing)
+      yield* use(ours)
+      assert.deepInclude(yield* eventually(({ open }) => open === 0), { accepted: 1, messagesReceived: 1 })
+    })))
+
+  it.live("have the names and attributes that they are to have", () =>
+    alone(Effect.gen(function*() {
+      yield* serving(echo, metered)
+      yield* values
+      const snapshot = yield* Metric.snapshot
+      const names = snapshot.map(({ attributes, id, type }) => [id, type, { ...attributes }])
+      const receive = { "network.io.direction": "receive" }
+      const transmit = { "network.io.direction": "transmit" }
+      assert.sameDeepMembers(names, [
+        ["websocket.connections.open", "Gauge", {}],
+        ["websocket.connections.accepted", "Counter", {}],
+        ["websocket.connections.refused", "Frequency", {}],
+        ["websocket.closes", "Frequency", {}],
+        ["websocket.messages", "Counter", receive],
+        ["websocket.messages", "Counter", transmit],
+        ["websocket.io", "Counter", receive],
+        ["websocket.io", "Counter", transmit],
+        ["websocket.bytes.buffered", "Gauge", {}],
+        ["websocket.ping.duration", "Histogram", {}]
+      ])
+    })))
+})
+
+/** The bytes of a client's Close frame. */
+const closing = (code?: number): Uint8Array =>
+  encode("server", Frame.make(Opcode.Close, code === undefined ? new Uint8Array(0) : Uint8Array.of(code >> 8, code)))

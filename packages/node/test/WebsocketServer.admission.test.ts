@@ -1,0 +1,193 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/testing/TestClock"
+import { dial, exchange, request } from "./support/http.ts"
+import { refusal } from "./support/refusal.ts"
+import { admitting, logging, until } from "./support/server.ts"
+
+const neverOpened = () => Effect.die("a handler was run for a client that was not admitted")
+
+describe("What an admission that is no admission gets", () => {
+  it.live("a Refusal: its status, its headers and its body, and the end of the connection", () =>
+    Effect.gen(function*() {
+      const { port } = yield* admitting({
+        handler: neverOpened,
+        admit: new WebsocketRequest.Refusal({
+          status: 429,
+          headers: [["Retry-After", "7"], ["Set-Cookie", "a=1"]],
+          body: "später\n"
+        })
+      })
+      const response = yield* exchange(port, request())
+      assert.strictEqual(response.status, 429)
+      assert.deepStrictEqual(Object.fromEntries(response.headers), {
+        connection: "close",
+        "retry-after": "7",
+        "set-cookie": "a=1",
+        "content-length": "8"
+      })
+      assert.strictEqual(response.rest.toString(), "später\n")
+    }))
+
+  it.live("no more than the status of a Refusal that says no more", () =>
+    Effect.gen(function*() {
+      const { port } = yield* admitting({
+        handler: neverOpened,
+        admit: new WebsocketRequest.Refusal({ status: 404 })
+      })
+      const { headers, rest, status } = yield* exchange(port, request())
+      assert.deepStrictEqual([status, rest.length, [...headers.keys()]], [404, 0, ["connection", "content-length"]])
+    }))
+
+  it.live("a Refusal is no error to log", () =>
+    logging((logs) =>
+      Effect.gen(function*() {
+        const { fiber, port } = yield* admitting({
+          handler: neverOpened,
+          admit: new WebsocketRequest.Refusal({ status: 401 })
+        })
+        yield* exchange(port, request())
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(logs, [])
+      })
+    ))
+
+  for (
+    const [name, refused, blamed] of [
+      ["a header that would end its line", { headers: [["X-Name", "Ada\r\nSet-Cookie: a=1"]] }, "headers.X-Name"],
+      ["a header's name that would", { headers: [["X-Name: Ada\r\nSet-Cookie", "a=1"]] }, "Set-Cookie"],
+      ["a header of the handshake's own", { headers: [["Content-Length", "0"]] }, "headers.Content-Length"],
+      ["a status that would open the connection", { status: 101 }, "status"],
+      ["a status that is no refusal", { status: 200 }, "status"]
+    ] as const
+  ) {
+    it.live(`R17: 500 for a Refusal with ${name}, nothing of it, and an error in the log`, () =>
+      logging((logs) =>
+        Effect.gen(function*() {
+          const { fiber, port } = yield* admitting({
+            handler: neverOpened,
+            admit: new WebsocketRequest.Refusal({ status: 403, body: "secret", ...refused })
+          })
+          const { headers, rest, status } = yield* exchange(port, request())
+          assert.deepStrictEqual([status, rest.length, [...headers.keys()]], [500, 0, ["connection", "content-length"]])
+          yield* Fiber.interrupt(fiber)
+          assert.deepStrictEqual(logs.map(({ level }) => level), ["Error"])
+          assert.include(String(logs[0]?.errors[0]), blamed)
+        })
+      ))
+  }
+
+  for (
+    const [name, defect] of [
+      ["dies", Effect.die(new Error("secret"))],
+      [
+        "throws",
+        Effect.sync(() => {
+          throw new Error("secret")
+        })
+      ],
+      ["fails as it may not", Effect.fail<any>(new Error("secret"))]
+    ] as const
+  ) {
+    it.live(`500, an error in the log and nothing of it to the client where it ${name}`, () =>
+      logging((logs) =>
+        Effect.gen(function*() {
+          const { fiber, port } = yield* admitting<void, never, never, never>({ handler: neverOpened, admit: defect })
+          const { headers, rest, status } = yield* exchange(port, request())
+          assert.deepStrictEqual([status, rest.length, [...headers.keys()]], [500, 0, ["connection", "content-length"]])
+          yield* Fiber.interrupt(fiber)
+          assert.deepStrictEqual(logs.map(({ level, message }) => [level, message]), [
+            ["Error", "WebSocket handler failed"]
+          ])
+          assert.strictEqual(String(logs[0]?.errors[0]), "Error: secret")
+        })
+      ))
+  }
+
+  it.effect("503, when it has not ended by the handshake's deadline, and its interruption", () =>
+    Effect.gen(function*() {
+      const [started, interrupted] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const { port } = yield* admitting({
+        handler: neverOpened,
+        admit: Deferred.succeed(started, undefined).pipe(
+          Effect.andThen(Effect.never),
+          Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
+        )
+      }, { handshakeDeadline: "3 seconds" })
+      const answered = yield* Effect.forkChild(exchange(port, request()), { startImmediately: true })
+      yield* Deferred.await(started)
+      yield* TestClock.adjust("2999 millis")
+      assert.isUndefined(answered.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      yield* Deferred.await(interrupted)
+      const { rest, status } = yield* Fiber.join(answered)
+      assert.deepStrictEqual([status, rest.toString()], [503, "it took too long to find out who may connect\n"])
+    }))
+
+  it.live("nothing, where the client has gone away meanwhile: the next is served", () =>
+    logging((logs) =>
+      Effect.gen(function*() {
+        const sockets: Array<{ readonly destroyed: boolean }> = []
+        const gate = yield* Deferred.make<void>()
+        const received: Array<string> = []
+        const { fiber, port, url } = yield* admitting({
+          handler: (ws) =>
+            Effect.onError(ws.receive, (cause) => Effect.sync(() => received.push(`${cause.reasons[0]?._tag}`))),
+          admit: Effect.gen(function*() {
+            const { incoming, path } = yield* WebsocketRequest.WebsocketRequest
+            sockets.push(incoming.socket)
+            if (path === "/refuse") {
+              yield* Deferred.await(gate)
+              return yield* new WebsocketRequest.Refusal({ status: 403 })
+            }
+            yield* Deferred.await(gate)
+          })
+        })
+        for (const path of ["/", "/refuse"]) {
+          for (const leave of ["end", "resetAndDestroy"] as const) {
+            const socket = yield* dial(port)
+            const before = sockets.length
+            socket.write(request({ line: `GET ${path} HTTP/1.1` }))
+            yield* until(() => sockets.length > before)
+            socket[leave]()
+          }
+        }
+        yield* Deferred.succeed(gate, undefined)
+        // Whoever was admitted finds out by receiving.
+        yield* until(() => received.length === 2 && sockets.every((socket) => socket.destroyed))
+        assert.deepStrictEqual(received, ["Fail", "Fail"])
+        assert.strictEqual((yield* refusal(`${url}refuse`))._tag, "Refused")
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(logs, [])
+      })
+    ))
+
+  it.live("is asked for each connection anew, in the context of its own request and with what run was given", () =>
+    Effect.gen(function*() {
+      const { port } = yield* admitting({
+        handler: neverOpened,
+        admit: Effect.flatMap(
+          WebsocketRequest.WebsocketRequest,
+          ({ headers, path }) =>
+            new WebsocketRequest.Refusal({ status: 403, body: `${path} ${String(headers["x-name"])}` })
+        )
+      })
+      const bodies = yield* Effect.forEach(["Ada", "Grace"], (name) =>
+        Effect.map(
+          exchange(port, request({ line: `GET /${name}?x HTTP/1.1`, headers: { "X-Name": name } })),
+          ({ rest }) => rest.toString()
+        ), { concurrency: 2 })
+      assert.deepStrictEqual(bodies, ["/Ada Ada", "/Grace Grace"])
+    }))
+
+  it.live("is not asked for a request that opens no connection anyway", () =>
+    Effect.gen(function*() {
+      const { port } = yield* admitting({ handler: neverOpened, admit: Effect.die("asked") })
+      const forbidden = { headers: { Origin: "https://elsewhere.test" } }
+      assert.strictEqual((yield* exchange(port, request({ line: "POST / HTTP/1.1" }))).status, 405)
+      assert.strictEqual((yield* exchange(port, request(forbidden))).status, 403)
+    }))
+})

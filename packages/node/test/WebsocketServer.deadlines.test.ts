@@ -1,0 +1,321 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Close from "@websocket-stream/core/Close"
+import * as Frame from "@websocket-stream/core/Frame"
+import * as Opcode from "@websocket-stream/core/Opcode"
+import type * as Websocket from "@websocket-stream/node/Websocket"
+import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
+import type { ReadError } from "@websocket-stream/node/WebsocketError"
+import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
+import * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import * as TestClock from "effect/testing/TestClock"
+import * as net from "node:net"
+import * as Certificate from "./support/certificate.ts"
+import { encode, text } from "./support/frames.ts"
+import { dial, exchange, parse, request } from "./support/http.ts"
+import { knock, listening, manyTurns, type Options, serving, turn, until } from "./support/server.ts"
+import { event, reasonOf, takeAll, takeBytes } from "./support/streams.ts"
+
+type Ws = Websocket.Websocket["Service"]
+
+/** A server that tells of each connection: its `Websocket`, its socket, and what the handler's use of it ends of. */
+const watched = Effect.fnUntraced(function*(
+  options: Options,
+  use: (ws: Ws, over: Effect.Effect<void>) => Effect.Effect<unknown, ReadError> = (ws) => Effect.forever(ws.receive)
+) {
+  const over = yield* Deferred.make<void>()
+  const opened = yield* Queue.unbounded<{
+    readonly ws: Ws
+    readonly socket: net.Socket
+    readonly ended: Deferred.Deferred<unknown, ReadError>
+  }>()
+  const server = yield* serving((ws) =>
+    Effect.gen(function*() {
+      const { incoming: { socket } } = yield* WebsocketRequest.WebsocketRequest
+      const ended = yield* Deferred.make<unknown, ReadError>()
+      yield* Queue.offer(opened, { ws, socket, ended })
+      return yield* Deferred.into(use(ws, Deferred.await(over)), ended)
+    }), options)
+  // Or its draining would wait for a clock that stands still.
+  yield* Effect.addFinalizer(() => Deferred.succeed(over, undefined))
+  return { ...server, opened: Queue.take(opened) }
+})
+
+const timedOut = { _tag: "Io", code: "ETIMEDOUT" } as const
+
+describe("R26: how long a client may take for its request", () => {
+  const hurried = { handshakeDeadline: "100 millis" } as const
+
+  for (
+    const [name, sends] of [
+      ["nothing", ""],
+      ["half a line", "GET / HT"],
+      ["half a request", request().slice(0, -2)]
+    ] as const
+  ) {
+    it.live(`one that sends ${name} is answered with 408 and cut`, () =>
+      Effect.gen(function*() {
+        const { port, url } = yield* serving((ws) => ws.receive, hurried)
+        const socket = yield* dial(port)
+        socket.write(sends)
+        const response = parse(Buffer.from(yield* takeAll(socket)))
+        assert.deepStrictEqual([response.status, response.headers.get("connection")], [408, "close"])
+        yield* WebsocketClient.connect(url)
+      }))
+  }
+
+  it.live("one that sends a byte now and then gains nothing by it", () =>
+    Effect.gen(function*() {
+      const { port } = yield* serving((ws) => ws.receive, hurried)
+      const socket = yield* dial(port)
+      socket.write("GET / HTTP/1.1\r\nX: ")
+      const dripping = yield* Effect.forkChild(Effect.forever(Effect.andThen(
+        manyTurns,
+        Effect.sync(() => socket.write("x"))
+      )))
+      const { status } = parse(Buffer.from(yield* takeAll(socket)))
+      yield* Fiber.interrupt(dripping)
+      assert.strictEqual(status, 408)
+    }))
+
+  for (const [name, bytes] of [["nothing", []], ["half a handshake of TLS", [0x16, 3, 1, 2, 0]]] as const) {
+    it.live(`one that sends ${name} where TLS is spoken is cut`, () =>
+      Effect.gen(function*() {
+        const tls = Certificate.make()
+        const { port, server } = yield* serving((ws) => ws.receive, { ...hurried, tls })
+        const url = WebsocketServer.url(server.address, "wss")
+        const socket = yield* dial(port)
+        socket.write(Uint8Array.from(bytes))
+        socket.resume()
+        yield* event(socket, "close")
+        yield* Effect.scoped(WebsocketClient.connect(url, { tls: { ca: tls.cert } }))
+      }))
+  }
+
+  it.effect("one that has sent it and that no handler comes for gets a 503", () =>
+    Effect.gen(function*() {
+      const { port } = yield* listening({ handshakeDeadline: "10 seconds" })
+      const sockets = yield* Effect.replicateEffect(dial(port), 2)
+      const [early, late] = sockets.map((socket) => takeAll(socket))
+      sockets[0]!.write(request())
+      yield* arrival(port)
+      yield* TestClock.adjust("6 seconds")
+      sockets[1]!.write(request())
+      yield* arrival(port)
+      yield* TestClock.adjust("4 seconds")
+      assert.strictEqual(parse(Buffer.from(yield* early!)).status, 503)
+      assert.strictEqual(sockets[1]!.bytesRead, 0)
+      // To within half of the closing deadline.
+      yield* TestClock.adjust("8 seconds")
+      assert.strictEqual(parse(Buffer.from(yield* late!)).status, 503)
+    }))
+})
+
+// What was sent before has been read by the time that the answer to another request is there.
+const arrival = (port: number) => exchange(port, request({ headers: { Upgrade: undefined, Connection: "close" } }))
+
+describe("R26: how long a peer may be silent", () => {
+  it.effect("it is cut at the deadline, and receive fails with the reason Io, of code ETIMEDOUT", () =>
+    Effect.gen(function*() {
+      const { opened, port } = yield* watched({ idleDeadline: "75 seconds" })
+      const { socket } = yield* knock(port)
+      const { ended } = yield* opened
+      yield* TestClock.adjust("74 seconds")
+      assert.isFalse(Deferred.isDoneUnsafe(ended))
+      yield* TestClock.adjust("1 second")
+      const reason = yield* reasonOf(Deferred.await(ended))
+      assert.deepInclude(reason, timedOut)
+      assert.include(reason._tag === "Io" && reason.cause.message, "the peer was silent for 1m 15s")
+      yield* takeAll(socket)
+    }))
+
+  it.effect("what it sends begins the time anew, be it half a frame", () =>
+    Effect.gen(function*() {
+      const { opened, port } = yield* watched({ idleDeadline: "75 seconds" })
+      const peer = yield* knock(port)
+      const { ended, socket } = yield* opened
+      const frame = encode("server", text("Hello"))
+      for (const byte of frame.slice(0, -1)) {
+        yield* TestClock.adjust("70 seconds")
+        const before = socket.bytesRead
+        peer.socket.write(Uint8Array.of(byte))
+        yield* until(() => socket.bytesRead > before)
+      }
+      // Seen by the next look, and not before.
+      yield* TestClock.adjust("75 seconds")
+      assert.isFalse(Deferred.isDoneUnsafe(ended))
+      yield* TestClock.adjust("5 seconds")
+      assert.deepInclude(yield* reasonOf(Deferred.await(ended)), timedOut)
+    }))
+
+  it.effect("one that answers pings stays", () =>
+    Effect.gen(function*() {
+      const { opened, url } = yield* watched({}, (ws) => ws.receive)
+      const ws = yield* WebsocketClient.connect(url)
+      const { ended, socket } = yield* opened
+      for (let beat = 0; beat < 10; beat++) {
+        const before = socket.bytesRead
+        yield* TestClock.adjust("30 seconds")
+        yield* until(() => socket.bytesRead > before)
+      }
+      yield* ws.send("still here")
+      yield* Deferred.await(ended)
+    }))
+
+  it.effect("one whose messages nobody receives is not taken for silent", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { opened, url } = yield* watched(
+        { receiveBuffer: 1 },
+        (ws) => Effect.andThen(Deferred.await(gate), Effect.all([ws.receive, ws.receive]))
+      )
+      const ws = yield* WebsocketClient.connect(url)
+      yield* ws.sendAll(["one", "two"])
+      const { ended, socket } = yield* opened
+      yield* until(() => socket.isPaused())
+      yield* TestClock.adjust("10 minutes")
+      assert.isFalse(socket.destroyed)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Deferred.await(ended)
+    }))
+
+  it.effect("a deadline without an end is none", () =>
+    Effect.gen(function*() {
+      const { opened, port } = yield* watched({ idleDeadline: Duration.infinity, heartbeat: Duration.infinity })
+      const peer = yield* knock(port)
+      const { ended, socket } = yield* opened
+      yield* TestClock.adjust("1 hour")
+      peer.socket.write(encode("server", text("Hello")))
+      yield* until(() => socket.bytesRead > request().length)
+      assert.isFalse(Deferred.isDoneUnsafe(ended))
+      // Not even a ping.
+      assert.strictEqual(peer.socket.readableLength, 0)
+    }))
+
+  it.effect("a clock that is set forward makes nobody silent", () =>
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      let ahead = 0n
+      const wall = () => clock.currentTimeNanosUnsafe() + ahead
+      const set = Object.assign(Object.create(clock), {
+        currentTimeNanosUnsafe: wall,
+        currentTimeNanos: Effect.sync(wall)
+      })
+      const { opened, port } = yield* Effect.provideService(watched({}), Clock.Clock, set)
+      yield* knock(port)
+      const { ended } = yield* opened
+      ahead = Duration.toNanosUnsafe("1 day")
+      yield* TestClock.adjust("20 seconds")
+      assert.isFalse(Deferred.isDoneUnsafe(ended))
+      yield* TestClock.adjust("60 seconds")
+      assert.deepInclude(yield* reasonOf(Deferred.await(ended)), timedOut)
+    }))
+})
+
+describe("A heartbeat", () => {
+  it.effect("comes as often as it is to, and measures the round trip", () =>
+    Effect.gen(function*() {
+      const { opened, url } = yield* watched({ heartbeat: "20 seconds" })
+      const stream = yield* WebsocketClient.connectStream(url)
+      const { ws } = yield* opened
+      assert.deepStrictEqual(yield* ws.roundTrip, Option.none())
+      let waited = 0
+      for (const seconds of [3, 1]) {
+        yield* TestClock.adjust(Duration.seconds(20 - waited))
+        waited = seconds
+        const ping = yield* stream.read
+        assert.strictEqual(ping.opcode, Opcode.Ping)
+        yield* TestClock.adjust(Duration.seconds(seconds))
+        yield* stream.writeAll([Frame.make(Opcode.Pong, ping.payload)])
+        const measured = (roundTrip: Option.Option<Duration.Duration>) =>
+          Option.isSome(roundTrip) && Duration.toSeconds(roundTrip.value) === seconds
+        while (!measured(yield* ws.roundTrip)) yield* turn
+      }
+    }))
+})
+
+describe("R26: how long the closing handshake may take", () => {
+  it.effect("a peer that never answers our Close frame is cut at the deadline", () =>
+    Effect.gen(function*() {
+      const { opened, port } = yield* watched({ closeDeadline: "5 seconds" }, () => Effect.void)
+      const peer = yield* knock(port)
+      const { socket } = yield* opened
+      assert.deepStrictEqual([...(yield* takeBytes(peer.socket, 4))], [0x88, 2, 0x03, 0xe8])
+      yield* TestClock.adjust("4999 millis")
+      assert.isFalse(socket.destroyed)
+      yield* TestClock.adjust("1 millis")
+      yield* until(() => socket.destroyed)
+    }))
+
+  it.effect("so is one that has had its answer and goes on holding TCP, though the handler goes on, too", () =>
+    Effect.gen(function*() {
+      const { opened, port } = yield* watched({ closeDeadline: "5 seconds" }, (_, over) => over)
+      const peer = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true })
+      yield* Effect.addFinalizer(() => Effect.sync(() => peer.destroy()))
+      peer.write(request())
+      const { socket } = yield* opened
+      const body = Result.getOrThrow(Close.encode(Close.make(1000)))
+      peer.write(encode("server", Frame.make(Opcode.Close, body)))
+      yield* Effect.forkScoped(takeAll(peer))
+      yield* event(peer, "end")
+      yield* TestClock.adjust("4 seconds")
+      assert.isFalse(socket.destroyed)
+      yield* TestClock.adjust("6 seconds")
+      yield* until(() => socket.destroyed)
+    }))
+
+  it.effect("and one that broke the protocol and does not leave", () =>
+    Effect.gen(function*() {
+      const { opened, port } = yield* watched({ closeDeadline: "5 seconds" }, (_, over) => over)
+      const peer = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true })
+      yield* Effect.addFinalizer(() => Effect.sync(() => peer.destroy()))
+      peer.write(request())
+      const { socket } = yield* opened
+      // Not masked.
+      peer.write(encode("client", text("Hello")))
+      yield* Effect.forkScoped(takeAll(peer))
+      yield* event(peer, "end")
+      yield* TestClock.adjust("10 seconds")
+      yield* until(() => socket.destroyed)
+    }))
+})
+
+describe("How long a connection may live", () => {
+  it.effect("to its end it is closed with 1001, and the peer is told why", () =>
+    Effect.gen(function*() {
+      const { opened, url } = yield* watched({ maxLife: "1 hour", heartbeat: "1 hour", idleDeadline: "1 day" })
+      const ws = yield* WebsocketClient.connect(url)
+      const { ended } = yield* opened
+      yield* TestClock.adjust("59 minutes")
+      assert.isFalse(Deferred.isDoneUnsafe(ended))
+      yield* TestClock.adjust("1 minute")
+      assert.deepInclude(yield* reasonOf(ws.receive), {
+        _tag: "Closed",
+        by: "Peer",
+        code: 1001,
+        reason: "the connection has reached its maximum life",
+        clean: true
+      })
+      assert.deepInclude(yield* reasonOf(Deferred.await(ended)), { _tag: "Closed", by: "Us", code: 1001 })
+    }))
+
+  it.effect("a peer that does not want to know is cut then", () =>
+    Effect.gen(function*() {
+      const { opened, port } = yield* watched({ maxLife: "1 hour", idleDeadline: "1 day" })
+      yield* knock(port)
+      const { ended } = yield* opened
+      yield* TestClock.adjust("1 hour")
+      assert.isFalse(Deferred.isDoneUnsafe(ended))
+      yield* TestClock.adjust("10 seconds")
+      const reason = yield* reasonOf(Deferred.await(ended))
+      assert.deepInclude(reason, timedOut)
+      assert.include(reason._tag === "Io" && reason.cause.message, "the peer did not close for 5s")
+    }))
+})

@@ -1,0 +1,365 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { Message } from "@websocket-stream/core/Message"
+import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
+import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
+import * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
+import type { Socket } from "node:net"
+import * as Certificate from "./support/certificate.ts"
+import { dial, exchange, parse, request, serve } from "./support/http.ts"
+import { refusal } from "./support/refusal.ts"
+import { knock, listening, local, logging, type Options, serving, takeHead, turn, until } from "./support/server.ts"
+import { Steps } from "./support/stepping.ts"
+import { assertWaiting, event, reasonOf, takeAll, takeBytes } from "./support/streams.ts"
+
+const textOf = (message: Message): string => Buffer.from(message.payload).toString()
+
+/** A server in a scope of its own, and its handler as a layer has it: closed first. */
+const building = Effect.fnUntraced(function*<A, E, RA>(
+  handler: WebsocketServer.Handler<A, E, WebsocketRequest.WebsocketRequest>,
+  admit: Effect.Effect<A, WebsocketRequest.Refusal, RA>,
+  options?: Options
+) {
+  const scope = yield* Scope.make()
+  const run = WebsocketServer.serve(handler, { admit })
+  const layer = Layer.provideMerge(run, WebsocketServer.layer({ ...local, ...options }))
+  const { address } = Context.get(
+    yield* Layer.buildWithScope(layer, scope),
+    WebsocketServer.WebsocketServer
+  )
+  return {
+    url: WebsocketServer.url(address),
+    port: address._tag === "Tcp" ? address.port : 0,
+    /** Begins to close. */
+    close: Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+  }
+})
+
+const anybody = Effect.void
+
+/** Waits for our Close frame, which has no reason. */
+const takeClose = (socket: Socket) =>
+  Effect.map(takeBytes(socket, 4), ([first = 0, length, high = 0, low = 0]) => {
+    assert.deepStrictEqual([first, length], [0x88, 2])
+    return high * 256 + low
+  })
+
+describe("The end of a server", () => {
+  for (const drainCode of [undefined, 1012, 4007]) {
+    it.live(`tells the peers by the code ${drainCode ?? 1001}, and waits for what the handlers still do`, () =>
+      Effect.gen(function*() {
+        const [receiving, gate] = [yield* Deferred.make<string>(), yield* Deferred.make<void>()]
+        const { close, url } = yield* building(
+          (ws) =>
+            Effect.flip(ws.receive).pipe(
+              Effect.tap(({ reason }) => Deferred.succeed(receiving, reason.message)),
+              Effect.andThen(Deferred.await(gate))
+            ),
+          anybody,
+          { drainCode }
+        )
+        const ws = yield* WebsocketClient.connect(url)
+        const closing = yield* close
+        const code = drainCode ?? 1001
+        assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", by: "Peer", code, clean: true })
+        assert.include(yield* Deferred.await(receiving), `the connection was closed on our side (${code}`)
+        yield* assertWaiting(closing)
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.join(closing)
+      }))
+  }
+
+  it.live("refuses those who come while its handlers end, by a 503 or by not listening", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const scope = yield* Scope.make()
+      const server = yield* Scope.provide(WebsocketServer.make(local), scope)
+      const url = WebsocketServer.url(server.address)
+      const fiber = yield* Effect.forkChild(server.run(() => Deferred.await(gate)), { startImmediately: true })
+      const ws = yield* WebsocketClient.connect(url)
+      const ending = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+      yield* reasonOf(ws.receive)
+      const first = yield* refusal(url)
+      assert.strictEqual(first._tag === "Refused" && first.status, 503)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      const second = yield* refusal(url)
+      assert.strictEqual(second._tag === "Io" && second.code, "ECONNREFUSED")
+      yield* assertWaiting(ending)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.joinAll([ending, closing])
+    }))
+
+  it.live("lets a handler take the messages that have come, and sends what was queued", () =>
+    Effect.gen(function*() {
+      const [begun, gate] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const received: Array<string> = []
+      const { close, url } = yield* building((ws) =>
+        Effect.gen(function*() {
+          yield* ws.send("last words")
+          yield* ws.receive
+          yield* Deferred.succeed(begun, undefined)
+          yield* Deferred.await(gate)
+          for (;;) received.push(textOf(yield* ws.receive))
+        }), anybody)
+      const ws = yield* WebsocketClient.connect(url)
+      yield* ws.sendAll(["one", "two", "three"])
+      yield* Deferred.await(begun)
+      const closing = yield* close
+      assert.strictEqual(textOf(yield* ws.receive), "last words")
+      yield* reasonOf(ws.receive)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual(received, ["two", "three"])
+    }))
+
+  it.effect("waits for a silent peer no longer than its deadline, however long a closing may take", () =>
+    Effect.gen(function*() {
+      const ended = yield* Deferred.make<void>()
+      const { close, port } = yield* building(
+        (ws) => Effect.ensuring(ws.receive, Deferred.succeed(ended, undefined)),
+        anybody,
+        { closeDeadline: "1 hour", idleDeadline: "1 day", drainDeadline: "10 seconds" }
+      )
+      const { socket } = yield* knock(port)
+      const closing = yield* close
+      assert.strictEqual(yield* takeClose(socket), 1001)
+      yield* TestClock.adjust("9999 millis")
+      yield* assertWaiting(closing)
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(closing)
+      assert.isTrue(Deferred.isDoneUnsafe(ended))
+      yield* event(socket.resume(), "close")
+    }))
+
+  it.effect("waits for a silent peer no longer than its closing may take, if that is less", () =>
+    Effect.gen(function*() {
+      const { close, port } = yield* building((ws) => ws.receive, anybody, {
+        closeDeadline: "2 seconds",
+        drainDeadline: "1 hour"
+      })
+      const { socket } = yield* knock(port)
+      const closing = yield* close
+      yield* takeClose(socket)
+      yield* TestClock.adjust("4 seconds")
+      yield* Fiber.join(closing)
+    }))
+
+  it.effect("interrupts a handler that never ends at its deadline", () =>
+    Effect.gen(function*() {
+      const interrupted = yield* Deferred.make<void>()
+      const { close, url } = yield* building(
+        () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)),
+        anybody,
+        { drainDeadline: "10 seconds" }
+      )
+      const ws = yield* WebsocketClient.connect(url)
+      const closing = yield* close
+      yield* reasonOf(ws.receive)
+      yield* TestClock.adjust("9999 millis")
+      assert.isFalse(Deferred.isDoneUnsafe(interrupted))
+      yield* assertWaiting(closing)
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(closing)
+      yield* Deferred.await(interrupted)
+    }))
+
+  it.effect("waits for a handler that cannot be interrupted, and its peer is cut at the deadline", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { close, port } = yield* building(
+        () => Effect.uninterruptible(Deferred.await(gate)),
+        anybody,
+        { drainDeadline: "10 seconds", closeDeadline: "1 hour" }
+      )
+      const { socket } = yield* knock(port)
+      const closing = yield* close
+      yield* takeClose(socket)
+      const gone = yield* Effect.forkChild(event(socket.resume(), "close"), { startImmediately: true })
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(gone)
+      yield* TestClock.adjust("1 hour")
+      yield* assertWaiting(closing)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(closing)
+    }))
+
+  it.effect("takes its deadline once, whoever closes first: the server or who runs on it", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const server = yield* Scope.provide(
+        WebsocketServer.make({ ...local, drainDeadline: "5 seconds", handshakeDeadline: "1 hour" }),
+        scope
+      )
+      const asked = yield* Deferred.make<void>()
+      const fiber = yield* Effect.forkChild(
+        server.run(() => Effect.never, {
+          admit: Effect.gen(function*() {
+            const { path } = yield* WebsocketRequest.WebsocketRequest
+            if (path === "/") return
+            yield* Deferred.succeed(asked, undefined)
+            yield* Effect.never
+          })
+        }),
+        { startImmediately: true }
+      )
+      const url = WebsocketServer.url(server.address)
+      const ws = yield* WebsocketClient.connect(url)
+      const undecided = yield* Effect.forkChild(refusal(`${url}undecided`), { startImmediately: true })
+      yield* Deferred.await(asked)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* reasonOf(ws.receive)
+      yield* TestClock.adjust("5 seconds")
+      const reason = yield* Fiber.join(undecided)
+      assert.strictEqual(reason._tag === "Refused" && reason.status, 503)
+      yield* Fiber.join(closing)
+      const exit = yield* Fiber.await(fiber)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+    }))
+
+  it.live("answers those who wait for a handler with a 503", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const { port } = yield* Scope.provide(listening(), scope)
+      const sockets = yield* Effect.replicateEffect(dial(port), 3)
+      for (const socket of sockets) socket.write(request())
+      // By the time that this is answered the others were read.
+      yield* exchange(port, request({ headers: { Upgrade: undefined, Connection: "close" } }))
+      yield* Scope.close(scope, Exit.void)
+      const answers = yield* Effect.forEach(sockets, takeAll)
+      assert.deepStrictEqual(answers.map((bytes) => parse(Buffer.from(bytes)).status), [503, 503, 503])
+    }))
+
+  it.live("answers those with a 503 whose request is whole only then", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { close, port, url } = yield* building(() => Deferred.await(gate), anybody)
+      const ws = yield* WebsocketClient.connect(url)
+      const late = yield* dial(port)
+      late.write(request().slice(0, -2))
+      yield* exchange(port, request({ headers: { Upgrade: undefined, Connection: "close" } }))
+      const closing = yield* close
+      yield* reasonOf(ws.receive)
+      late.write("\r\n")
+      assert.strictEqual(parse(Buffer.from(yield* takeAll(late))).status, 503)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(closing)
+    }))
+
+  it.live("destroys the connections that are in the middle of a request, or of TLS", () =>
+    Effect.gen(function*() {
+      for (const tls of [undefined, Certificate.make()]) {
+        const { close, port } = yield* building((ws) => ws.receive, anybody, { tls })
+        const sockets = yield* Effect.forEach(["", "GET / HT", "\x16\x03\x01\x02"], (bytes) =>
+          Effect.tap(dial(port), (socket) => Effect.sync(() => socket.write(bytes, "latin1"))))
+        const gone = yield* Effect.forEach(sockets, (socket) =>
+          Effect.forkChild(event(socket.resume(), "close"), { startImmediately: true }))
+        yield* Fiber.join(yield* close)
+        yield* Fiber.joinAll(gone)
+      }
+    }))
+
+  it.effect("answers an upgrade whose admission is not decided with a 503, when it is and at the deadline", () =>
+    logging((logs) =>
+      Effect.gen(function*() {
+        const gate = yield* Deferred.make<void>()
+        const asked: Array<string> = []
+        const { close, port } = yield* building(
+          () => Effect.die("a handler was run by a server that closes"),
+          Effect.gen(function*() {
+            const { path } = yield* WebsocketRequest.WebsocketRequest
+            asked.push(path)
+            yield* path === "/late" ? Effect.never : Deferred.await(gate)
+            if (path === "/defect") return yield* Effect.die("in time")
+          }),
+          { handshakeDeadline: "1 hour", drainDeadline: "10 seconds" }
+        )
+        const [decided, late] = yield* Effect.forEach(["/", "/late"], (path) =>
+          Effect.forkChild(exchange(port, request({ line: `GET ${path} HTTP/1.1` })), { startImmediately: true }))
+        yield* until(() =>
+          asked.length === 2
+        )
+        const closing = yield* close
+        yield* assertWaiting(closing)
+        yield* Deferred.succeed(gate, undefined)
+        assert.strictEqual((yield* Fiber.join(decided!)).status, 503)
+        yield* assertWaiting(closing)
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual((yield* Fiber.join(late!)).status, 503)
+        yield* Fiber.join(closing)
+        assert.deepStrictEqual(logs, [])
+      })
+    ))
+})
+
+describe("The interruption of run", () => {
+  it.live("leaves the server listening: clients wait for the next to run", () =>
+    Effect.gen(function*() {
+      const { fiber, server, url } = yield* serving((ws) => ws.receive)
+      yield* Fiber.interrupt(fiber)
+      const connecting = yield* Effect.forkChild(WebsocketClient.connect(url), { startImmediately: true })
+      yield* Effect.forkScoped(server.run((ws) => ws.send("the next")))
+      const ws = yield* Fiber.join(connecting)
+      assert.strictEqual(textOf(yield* ws.receive), "the next")
+    }))
+
+  it.live("drains its own connections, and no others: of two that run the later gets the clients", () =>
+    Effect.gen(function*() {
+      const greet = (greeting: string): WebsocketServer.Handler<void, unknown, never> => (ws) =>
+        Effect.andThen(ws.send(greeting), Effect.forever(Effect.flatMap(ws.receive, (message) => ws.send(message))))
+      const { fiber: first, server, url } = yield* serving(greet("first"))
+      const one = yield* WebsocketClient.connect(url)
+      const second = yield* Effect.forkScoped(server.run(greet("second")), { startImmediately: true })
+      const two = yield* WebsocketClient.connect(url)
+      assert.deepStrictEqual([textOf(yield* one.receive), textOf(yield* two.receive)], ["first", "second"])
+      yield* Fiber.interrupt(second)
+      assert.deepInclude(yield* reasonOf(two.receive), { _tag: "Closed", code: 1001 })
+      yield* one.send("still here")
+      assert.strictEqual(textOf(yield* one.receive), "still here")
+      const three = yield* WebsocketClient.connect(url)
+      assert.strictEqual(textOf(yield* three.receive), "first")
+      yield* Fiber.interrupt(first)
+    }))
+
+  for (const operations of [3, 4, 5, 7, 10]) {
+    it.effect(`at any step of an upgrade answers it, by a 503 or an end; a fiber yields after ${operations}`, () =>
+      Effect.gen(function*() {
+        const { port, server } = yield* serve
+        const service = yield* WebsocketServer.attach(server)
+        const answers = new Set<string>()
+        // The clock stands still: nobody is waited for.
+        for (let point = 0, hasMore = true; hasMore; point++) {
+          const steps = new Steps()
+          const fiber = yield* steps.fork(operations, service.run((ws) => ws.receive))
+          yield* steps.settle
+          const arrival = yield* Effect.forkChild(event(server, "upgrade"), { startImmediately: true })
+          const socket = yield* dial(port)
+          socket.write(request())
+          yield* Fiber.join(arrival)
+          for (let step = 0; step < point && hasMore; step++) hasMore = steps.step()
+          const answer = yield* Effect.forkChild(takeAnswer(socket), { startImmediately: true })
+          const ending = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+          while (ending.pollUnsafe() === undefined) {
+            steps.run()
+            yield* turn
+          }
+          answers.add(yield* Fiber.join(answer))
+        }
+        assert.deepStrictEqual([...answers], ["503", "101 1001"])
+      }))
+  }
+})
+
+const takeAnswer = Effect.fnUntraced(function*(socket: Socket) {
+  const { status } = yield* takeHead(socket)
+  const answer = status === 101 ? `101 ${yield* takeClose(socket)}` : `${status}`
+  socket.destroy()
+  return answer
+})
