@@ -6,12 +6,12 @@ import type { Server } from "node:net"
 /** The address cannot be listened on. */
 export class ListenError extends Data.TaggedError("ListenError")<{
   readonly port: number
-  readonly cause: NodeJS.ErrnoException
+  readonly error: NodeJS.ErrnoException
 }> {
   override get message(): string {
-    return this.cause.code === "EADDRINUSE"
+    return this.error.code === "EADDRINUSE"
       ? `port ${this.port} is in use; stop what listens there, or take another one with --port N (0 picks a free one)`
-      : `cannot listen on port ${this.port}: ${this.cause.message}`
+      : `cannot listen on port ${this.port}: ${this.error.message}`
   }
 }
 
@@ -19,7 +19,7 @@ export class ListenError extends Data.TaggedError("ListenError")<{
 export const listen = (server: Server, port: number): Effect.Effect<number, ListenError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<number, ListenError>((resume) => {
-      const onError = (cause: NodeJS.ErrnoException) => resume(Effect.fail(new ListenError({ port, cause })))
+      const onError = (error: NodeJS.ErrnoException) => resume(Effect.fail(new ListenError({ port, error })))
       server.once("error", onError)
       server.listen({ port, host: "127.0.0.1" }, () => {
         server.off("error", onError)

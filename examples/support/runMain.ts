@@ -15,10 +15,14 @@ export const runMain = <Name extends string, Input, Context, E extends Error>(
   command.pipe(
     Command.run({ version: "0.1.0" }),
     // What is wrong with the arguments has been told by then.
-    Effect.tapError((error) => CliError.isCliError(error) ? Effect.void : Console.error(error.message)),
+    Effect.tapError((error) => CliError.isCliError(error) ? Effect.void : Console.error(messageOf(error))),
     Effect.provide(NodeServices.layer),
     NodeRuntime.runMain({
       disableErrorReporting: true,
       teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
     })
   )
+
+// Effect's own errors say that something failed, and their cause says what.
+const messageOf = ({ cause, message }: Error): string =>
+  (cause instanceof Error ? cause.message : message).replaceAll(/\s*\n\s*/g, " ")

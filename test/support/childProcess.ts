@@ -26,12 +26,16 @@ export interface Running {
 export const start = (
   command: string,
   args: ReadonlyArray<string>,
-  options?: { readonly cwd?: URL }
+  options?: { readonly cwd?: URL; readonly env?: NodeJS.ProcessEnv }
 ): Effect.Effect<Running, never, Scope.Scope> =>
   Effect.acquireRelease(
     // Node 22 warns on standard error that it runs TypeScript, and what stands there should be the program's own.
     Effect.sync(() =>
-      spawn(command, args, { ...options, env: { ...process.env, NODE_NO_WARNINGS: "1" }, stdio: "pipe" })
+      spawn(command, args, {
+        ...options,
+        env: { ...process.env, ...options?.env, NODE_NO_WARNINGS: "1" },
+        stdio: "pipe"
+      })
     ),
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   ).pipe(

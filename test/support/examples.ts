@@ -9,12 +9,22 @@ const root = new URL("../../", import.meta.url)
 /** Milliseconds for a test of programs: on a busy machine it takes seconds to start one. */
 export const timeout = 120_000
 
-export const run = (name: string, ...args: ReadonlyArray<string>) =>
-  start(process.execPath, [`examples/${name}.ts`, ...args], { cwd: root })
+export const run = (name: string, ...args: ReadonlyArray<string>) => runWith({}, name, ...args)
+
+/** With variables of the environment. */
+export const runWith = (env: NodeJS.ProcessEnv, name: string, ...args: ReadonlyArray<string>) =>
+  start(process.execPath, [`examples/${name}.ts`, ...args], { cwd: root, env })
 
 /** A server on a free port, once it is ready. */
-export const serve = Effect.fnUntraced(function*(name: string) {
-  const program = yield* run(name, "--port", "0")
+export const serve = (name: string, ...args: ReadonlyArray<string>) => serveWith({}, name, ...args)
+
+/** With variables of the environment. */
+export const serveWith = Effect.fnUntraced(function*(
+  env: NodeJS.ProcessEnv,
+  name: string,
+  ...args: ReadonlyArray<string>
+) {
+  const program = yield* runWith(env, name, ...args, "--port", "0")
   const url = (yield* program.line).replace("listening on ", "")
   return { ...program, url }
 })

@@ -39,7 +39,8 @@ export const wait = (transport: Transport) =>
     accepted: Effect.map(accepted, ({ peer }) => peer)
   }))
 
-const fromSocket = (socket: WebSocket): FramePeer => {
+/** A socket as a peer. */
+export const fromSocket = (socket: WebSocket): FramePeer => {
   const messages = on(socket, "message", { close: ["close"] })
   const closed = new Promise<Closing>((resolve) =>
     socket.on("close", (code, reason) => resolve({ code, reason: reason.toString() }))
