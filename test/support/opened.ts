@@ -8,9 +8,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import * as diagnostics from "node:diagnostics_channel"
-import * as net from "node:net"
+import type * as net from "node:net"
 import * as RawPeer from "./rawPeer.ts"
+import * as Sockets from "./sockets.ts"
 import { listen } from "./transports.ts"
 
 export type Ws = Websocket.Websocket["Service"]
@@ -53,7 +53,7 @@ export const echo = (ws: Ws): Effect.Effect<never, WebsocketError.ReadError> =>
   Effect.forever(Effect.flatMap(ws.receive, (message) => Effect.ignore(ws.send(message))))
 
 export const open = Effect.fnUntraced(function*(role: Role, options: Options = {}) {
-  const sockets = yield* watchSockets
+  const otherEnd = yield* Sockets.watch
   const { extensions, use = echo, ...ours } = options
   const ready = yield* Deferred.make<Ws>()
   const outcome = yield* Deferred.make<Exit.Exit<unknown, unknown>>()
@@ -72,7 +72,7 @@ export const open = Effect.fnUntraced(function*(role: Role, options: Options = {
   const opened: Opened = {
     ws: yield* Deferred.await(ready),
     peer,
-    socket: sockets.find((socket) => isOtherEnd(socket, peer.socket))!,
+    socket: otherEnd(peer.socket),
     outcome: Deferred.await(outcome),
     reason: Effect.map(Deferred.await(outcome), reasonOf),
     closed: Deferred.await(closed),
@@ -80,33 +80,6 @@ export const open = Effect.fnUntraced(function*(role: Role, options: Options = {
   }
   return opened
 })
-
-// Our client keeps its socket to itself, and Node tells of each that it makes.
-const watchSockets = Effect.acquireRelease(
-  Effect.sync(() => {
-    const sockets: Array<net.Socket> = []
-    const onSocket = (message: unknown) => {
-      if (isAnnouncement(message)) sockets.push(message.socket)
-    }
-    return { sockets, onSocket }
-  }).pipe(Effect.tap(({ onSocket }) =>
-    Effect.sync(() => {
-      for (const channel of channels) diagnostics.subscribe(channel, onSocket)
-    })
-  )),
-  ({ onSocket }) =>
-    Effect.sync(() => {
-      for (const channel of channels) diagnostics.unsubscribe(channel, onSocket)
-    })
-).pipe(Effect.map(({ sockets }) => sockets))
-
-const channels = ["net.client.socket", "net.server.socket"]
-
-const isAnnouncement = (message: unknown): message is { readonly socket: net.Socket } =>
-  typeof message === "object" && message !== null && "socket" in message && message.socket instanceof net.Socket
-
-const isOtherEnd = (socket: net.Socket, peer: net.Socket): boolean =>
-  socket.localPort === peer.remotePort && socket.remotePort === peer.localPort
 
 type Ours = Omit<Options, "extensions" | "use">
 type Hold = <E, R>(ours: Effect.Effect<Ws, E, R>) => Effect.Effect<unknown, unknown, R | Scope.Scope>
