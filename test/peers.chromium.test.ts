@@ -6,6 +6,7 @@ import type { Page } from "playwright-core"
 import { Chromium, isMissing } from "./support/chromium.ts"
 import { conversations } from "./support/conversations.ts"
 import * as Meeting from "./support/meeting.ts"
+import { messageConversations } from "./support/messageConversations.ts"
 import { type Address, listen } from "./support/transports.ts"
 import * as Web from "./support/webPeer.ts"
 
@@ -37,6 +38,15 @@ describe.skipIf(isMissing)("a page in Chromium", () => {
       describe(`over ${transport}`, () => {
         for (const { hold, name } of conversations) {
           it.effect(name, () => hold(Meeting.asServer(transport, connect)))
+        }
+      })
+
+      describe(`of a WebsocketServer, over ${transport}`, () => {
+        for (const { hold, name } of messageConversations) {
+          it.effect(
+            name,
+            () => hold(Meeting.asMessageServer(transport, connect, { deflate: true }))
+          )
         }
       })
     }
