@@ -79,8 +79,7 @@ describe("The shutdown of a WebsocketHttpServer", () => {
         Effect.gen(function*() {
           const { reader } = yield* (yield* HttpServerRequest).upgrade
           const { pull } = yield* reader
-          yield* Effect.forever(pull)
-          return HttpServerResponse.empty()
+          return yield* Effect.forever(pull)
         })
       )
       const { connect, shutdown } = yield* serve(socket)

@@ -259,7 +259,7 @@ describe("WebsocketHttpServer", () => {
       )
       const provider = (port: number) => ConfigProvider.layer(ConfigProvider.fromUnknown({ PORT: `${port}` }))
       const { port } = yield* serving(page)
-      const error = yield* Effect.flip(address.pipe(Effect.provide(layer), Effect.provide(provider(port))))
+      const error = yield* Effect.flip(Effect.provide(address, Layer.provide(layer, provider(port))))
       assert.deepInclude((error as { readonly cause?: unknown }).cause, { code: "EADDRINUSE" })
     }))
 })

@@ -205,7 +205,7 @@ describe("The end of a server", () => {
             const { path } = yield* WebsocketRequest.WebsocketRequest
             if (path === "/") return
             yield* Deferred.succeed(asked, undefined)
-            yield* Effect.never
+            return yield* Effect.never
           })
         }),
         { startImmediately: true }

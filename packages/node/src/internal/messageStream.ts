@@ -26,7 +26,7 @@ import { type CompressionOptions, Deflater, Inflater } from "./deflate.ts"
 import type { Estate, Incoming } from "./frameStream.ts"
 import { MessageReader, type Replier } from "./messageReader.ts"
 import { MessageWriter } from "./messageWriter.ts"
-import { type Meter, type Metered } from "./meter.ts"
+import type { Meter, Metered } from "./meter.ts"
 import { Pings } from "./pings.ts"
 import { Waiters } from "./waiters.ts"
 

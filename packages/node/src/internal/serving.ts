@@ -130,7 +130,10 @@ const enter = <A, RA>(
     const admitted = yield* Effect.timeoutOrElse(admit, { duration: handshakeDeadline, orElse: tookTooLong }).pipe(
       Effect.tapErrorTag("Refusal", (refusal) => refuse(reception, upgrade, refusal))
     )
-    if (shift.isDraining) return void (yield* reception.turnAway(upgrade.socket))
+    if (shift.isDraining) {
+      yield* reception.turnAway(upgrade.socket)
+      return undefined
+    }
     const watch = yield* watching(reception, shift)
     const connection = yield* openUpgrade(upgrade, offer, options)
     const ws = yield* Websocket.make(connection.stream, { ...options, ...connection })
