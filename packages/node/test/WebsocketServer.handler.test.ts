@@ -6,6 +6,7 @@ import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import { OpenError } from "@websocket-stream/node/WebsocketError"
 import type * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
 import type * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
+import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -39,10 +40,14 @@ const said = (logs: ReadonlyArray<Log>) => logs.map(({ errors, level, message })
 const connectAndLeave = ({ url }: { readonly url: string }) =>
   Effect.flatMap(WebsocketClient.connect(url), (ws) => ws.close())
 
+class Secret extends Data.TaggedError("Secret") {
+  override readonly message = "secret"
+}
+
 describe("The end of a handler", () => {
   const ends: ReadonlyArray<readonly [how: string, handler: Handler, code: number, logs: ReadonlyArray<unknown>]> = [
     ["succeeds", () => Effect.succeed("secret"), 1000, []],
-    ["fails", () => Effect.fail(new Error("secret")), 1011, ["Error", "WebSocket handler failed", "Error: secret"]],
+    ["fails", () => new Secret(), 1011, ["Error", "WebSocket handler failed", "Secret: secret"]],
     ["dies", () => Effect.die(new Error("secret")), 1011, ["Error", "WebSocket handler failed", "Error: secret"]],
     [
       "throws",
