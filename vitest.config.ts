@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     // Test files share a worker: Effect is loaded once, not once per file.
     isolate: false,
+    // One fewer than the machine's processors by default: a single one where there are two, with most tests waiting for sockets.
+    maxWorkers: 2,
     sequence: { concurrent: true },
     reporters: ["default", "./scripts/count-reporter.mjs"],
     projects: [

@@ -17,7 +17,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from "node:http"
 export class WebsocketRequest extends Context.Service<WebsocketRequest, {
   /** What was asked for, as it came: `"/rooms/7?token=x"`. */
   readonly url: string
-  /** The same without its query: `"/rooms/7"`. */
+  /** The path alone, also of a request that named the whole URL: `"/rooms/7"`. */
   readonly path: string
   readonly query: URLSearchParams
   /** Names in lower case, as Node has them. Any may be absent. */

@@ -9,7 +9,7 @@ import { mistyped, reasonOf } from "./support/streams.ts"
 
 const wrong: ReadonlyArray<readonly [option: string, value: unknown, options: object]> = [
   ["subprotocols", ["chat", "chat"], { subprotocols: ["chat", "chat"] }],
-  ["headers.Upgrade", "h2c", { headers: [["Upgrade", "h2c"]] }],
+  ["headers.Upgrade", "given", { headers: [["Upgrade", "h2c"]] }],
   ["limits.maxFrameSize", -1, { limits: { maxFrameSize: -1 } }],
   ["limits.maxMessageSize", Infinity, { limits: { maxMessageSize: Infinity } }],
   ["limits.maxFragments", 1.5, { limits: { maxFragments: 1.5 } }],

@@ -2,8 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
-import * as WebsocketMetrics from "@websocket-stream/node/WebsocketMetrics"
-import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
 import type * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -13,52 +11,9 @@ import * as Stream from "effect/Stream"
 import type { Socket } from "node:net"
 import { encode, text } from "./support/frames.ts"
 import { exchange, request } from "./support/http.ts"
-import { admitting, echo, knock, logging, type Options, serving, turn } from "./support/server.ts"
+import { alone, eventually, metered, nothing, type Values, values } from "./support/metrics.ts"
+import { echo, knock, type Options, serving } from "./support/server.ts"
 import { takeBytes } from "./support/streams.ts"
-
-/** Everything that an exporter gets to see, in the registry of whoever asks. */
-const values = Effect.gen(function*() {
-  const count = (metric: Metric.Counter<number>) => Effect.map(Metric.value(metric), ({ count }) => count)
-  const gauge = (metric: Metric.Gauge<number>) => Effect.map(Metric.value(metric), ({ value }) => value)
-  const frequency = (metric: Metric.Frequency) =>
-    Effect.map(Metric.value(metric), ({ occurrences }) => Object.fromEntries(occurrences))
-  return {
-    open: yield* gauge(WebsocketMetrics.connectionsOpen),
-    accepted: yield* count(WebsocketMetrics.connectionsAccepted),
-    refused: yield* frequency(WebsocketMetrics.connectionsRefused),
-    closes: yield* frequency(WebsocketMetrics.closes),
-    messagesReceived: yield* count(WebsocketMetrics.messagesReceived),
-    messagesSent: yield* count(WebsocketMetrics.messagesSent),
-    bytesReceived: yield* count(WebsocketMetrics.bytesReceived),
-    bytesSent: yield* count(WebsocketMetrics.bytesSent),
-    buffered: yield* gauge(WebsocketMetrics.bytesBuffered),
-    roundTrips: (yield* Metric.value(WebsocketMetrics.roundTrip)).count
-  }
-})
-
-type Values = Effect.Success<typeof values>
-
-const nothing: Values = {
-  open: 0,
-  accepted: 0,
-  refused: {},
-  closes: {},
-  messagesReceived: 0,
-  messagesSent: 0,
-  bytesReceived: 0,
-  bytesSent: 0,
-  buffered: 0,
-  roundTrips: 0
-}
-
-const eventually = (holds: (values: Values) => boolean): Effect.Effect<Values> =>
-  Effect.flatMap(values, (seen) => holds(seen) ? Effect.succeed(seen) : Effect.andThen(turn, eventually(holds)))
-
-/** Runs a test with a registry of its own. */
-const alone = <A, E, R>(test: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.suspend(() => Effect.provideService(test, Metric.MetricRegistry, new Map()))
-
-const metered: Options = { metrics: true }
 
 describe("The traffic of a server", () => {
   const counted = (
@@ -182,95 +137,6 @@ const takePayload = Effect.fnUntraced(function*(socket: Socket) {
   return yield* takeBytes(socket, length)
 })
 
-describe("The connections of a server", () => {
-  it.live("are counted when they are accepted, open and closed", () =>
-    alone(Effect.gen(function*() {
-      const { url } = yield* serving(echo, metered)
-      const one = yield* WebsocketClient.connect(url)
-      const two = yield* WebsocketClient.connect(url)
-      yield* eventually(({ open }) => open === 2)
-      yield* one.close(4000)
-      yield* eventually(({ open }) => open === 1)
-      yield* two.close()
-      const { accepted, closes, open } = yield* eventually(({ open }) => open === 0)
-      assert.deepStrictEqual([accepted, open, closes], [2, 0, { 1000: 1, 4000: 1 }])
-    })))
-
-  for (
-    const [how, code, end] of [
-      ["closes with a code", 4007, (socket) => socket.write(closing(4007))],
-      ["closes without one", 1005, (socket) => socket.write(closing())],
-      ["ends TCP without a Close frame", 1006, (socket) => socket.end()],
-      ["resets TCP", 1006, (socket) => socket.resetAndDestroy()],
-      ["sends what is no frame", 1002, (socket) => socket.write("no frame")],
-      ["sends a text that is no UTF-8", 1007, (socket) => {
-        socket.write(encode("server", Frame.make(Opcode.Text, Uint8Array.of(0xff))))
-      }],
-      ["sends what is too large", 1009, (socket) => {
-        socket.write(encode("server", Frame.make(Opcode.Binary, new Uint8Array(1001))))
-      }],
-      ["agrees with us", 1000, (socket) => socket.write(Buffer.concat([encode("server", text("end")), closing(1000)]))],
-      ["does not answer us", 1006, (socket) => socket.write(encode("server", text("end")))]
-    ] satisfies ReadonlyArray<readonly [string, number, (socket: Socket) => unknown]>
-  ) {
-    it.live(`that end because the peer ${how} are closes of ${code}`, () =>
-      alone(Effect.gen(function*() {
-        const { port } = yield* serving(
-          (ws) =>
-            Stream.runForEach(
-              Stream.takeUntil(ws.messages, (message) => Buffer.from(message.payload).toString() === "end"),
-              () => Effect.void
-            ),
-          { ...metered, closeDeadline: "50 millis", limits: { maxMessageSize: 1000 } }
-        )
-        const { socket } = yield* knock(port)
-        yield* eventually(({ open }) => open === 1)
-        end(socket)
-        const { closes } = yield* eventually(({ open }) => open === 0)
-        assert.deepStrictEqual(closes, { [code]: 1 })
-      })))
-  }
-
-  it.live("that are refused are counted by the status of that, and are not accepted", () =>
-    // It logs two errors.
-    alone(logging(() =>
-      Effect.gen(function*() {
-        const { port } = yield* admitting({
-          handler: () => Effect.void,
-          admit: Effect.gen(function*() {
-            const { path } = yield* WebsocketRequest.WebsocketRequest
-            if (path === "/die") return yield* Effect.die(new Error("a bug"))
-            const headers = path === "/inject" ? [["X-A", "b\r\nX-C: d"]] as const : []
-            return yield* new WebsocketRequest.Refusal({ status: 401, headers })
-          })
-        }, metered)
-        const requests = [
-          {},
-          {},
-          { headers: { Origin: "https://elsewhere.test" } },
-          { headers: { "Sec-WebSocket-Key": "none" } },
-          { headers: { "Sec-WebSocket-Version": "7" } },
-          { line: "POST / HTTP/1.1" },
-          { line: "GET /die HTTP/1.1" },
-          { line: "GET /inject HTTP/1.1" },
-          // No opening handshake at all.
-          { headers: { Upgrade: undefined, Connection: "close" } }
-        ]
-        yield* Effect.forEach(requests, (changes) => exchange(port, request(changes)))
-        const expected = { 400: 1, 401: 2, 403: 1, 405: 1, 426: 1, 500: 2 }
-        assert.deepStrictEqual(yield* values, { ...nothing, refused: expected })
-      })
-    )))
-
-  it.live("that there is no room for are refused with 503", () =>
-    alone(Effect.gen(function*() {
-      const { port, url } = yield* serving(echo, { ...metered, maxConnections: 1 })
-      yield* WebsocketClient.connect(url)
-      yield* exchange(port, request())
-      assert.deepStrictEqual((yield* values).refused, { 503: 1 })
-    })))
-})
-
 describe("The metrics", () => {
   const use = Effect.fnUntraced(function*(url: string, options?: WebsocketClient.Options) {
     const ws = yield* WebsocketClient.connect(url, options)
@@ -344,7 +210,3 @@ describe("The metrics", () => {
       ])
     })))
 })
-
-/** The bytes of a client's Close frame. */
-const closing = (code?: number): Uint8Array =>
-  encode("server", Frame.make(Opcode.Close, code === undefined ? new Uint8Array(0) : Uint8Array.of(code >> 8, code)))

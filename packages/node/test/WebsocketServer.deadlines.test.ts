@@ -6,21 +6,18 @@ import type * as Websocket from "@websocket-stream/node/Websocket"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import type { ReadError } from "@websocket-stream/node/WebsocketError"
 import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
-import * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
 import * as net from "node:net"
-import * as Certificate from "./support/certificate.ts"
 import { encode, text } from "./support/frames.ts"
-import { dial, exchange, parse, request } from "./support/http.ts"
-import { knock, listening, manyTurns, type Options, serving, turn, until } from "./support/server.ts"
+import { request } from "./support/http.ts"
+import { knock, type Options, serving, turn, until } from "./support/server.ts"
 import { event, reasonOf, takeAll, takeBytes } from "./support/streams.ts"
 
 type Ws = Websocket.Websocket["Service"]
@@ -49,77 +46,6 @@ const watched = Effect.fnUntraced(function*(
 })
 
 const timedOut = { _tag: "Io", code: "ETIMEDOUT" } as const
-
-describe("R26: how long a client may take for its request", () => {
-  const hurried = { handshakeDeadline: "100 millis" } as const
-
-  for (
-    const [name, sends] of [
-      ["nothing", ""],
-      ["half a line", "GET / HT"],
-      ["half a request", request().slice(0, -2)]
-    ] as const
-  ) {
-    it.live(`one that sends ${name} is answered with 408 and cut`, () =>
-      Effect.gen(function*() {
-        const { port, url } = yield* serving((ws) => ws.receive, hurried)
-        const socket = yield* dial(port)
-        socket.write(sends)
-        const response = parse(Buffer.from(yield* takeAll(socket)))
-        assert.deepStrictEqual([response.status, response.headers.get("connection")], [408, "close"])
-        yield* WebsocketClient.connect(url)
-      }))
-  }
-
-  it.live("one that sends a byte now and then gains nothing by it", () =>
-    Effect.gen(function*() {
-      const { port } = yield* serving((ws) => ws.receive, hurried)
-      const socket = yield* dial(port)
-      socket.write("GET / HTTP/1.1\r\nX: ")
-      const dripping = yield* Effect.forkChild(Effect.forever(Effect.andThen(
-        manyTurns,
-        Effect.sync(() => socket.write("x"))
-      )))
-      const { status } = parse(Buffer.from(yield* takeAll(socket)))
-      yield* Fiber.interrupt(dripping)
-      assert.strictEqual(status, 408)
-    }))
-
-  for (const [name, bytes] of [["nothing", []], ["half a handshake of TLS", [0x16, 3, 1, 2, 0]]] as const) {
-    it.live(`one that sends ${name} where TLS is spoken is cut`, () =>
-      Effect.gen(function*() {
-        const tls = Certificate.make()
-        const { port, server } = yield* serving((ws) => ws.receive, { ...hurried, tls })
-        const url = WebsocketServer.url(server.address, "wss")
-        const socket = yield* dial(port)
-        socket.write(Uint8Array.from(bytes))
-        socket.resume()
-        yield* event(socket, "close")
-        yield* Effect.scoped(WebsocketClient.connect(url, { tls: { ca: tls.cert } }))
-      }))
-  }
-
-  it.effect("one that has sent it and that no handler comes for gets a 503", () =>
-    Effect.gen(function*() {
-      const { port } = yield* listening({ handshakeDeadline: "10 seconds" })
-      const sockets = yield* Effect.replicateEffect(dial(port), 2)
-      const [early, late] = sockets.map((socket) => takeAll(socket))
-      sockets[0]!.write(request())
-      yield* arrival(port)
-      yield* TestClock.adjust("6 seconds")
-      sockets[1]!.write(request())
-      yield* arrival(port)
-      yield* TestClock.adjust("4 seconds")
-      assert.strictEqual(parse(Buffer.from(yield* early!)).status, 503)
-      assert.strictEqual(sockets[1]!.bytesRead, 0)
-      // To within half of the closing deadline.
-      yield* TestClock.adjust("8 seconds")
-      assert.strictEqual(parse(Buffer.from(yield* late!)).status, 503)
-    }))
-})
-
-// What was sent before has been read by the time that the answer to another request is there.
-const arrival = (port: number) => exchange(port, request({ headers: { Upgrade: undefined, Connection: "close" } }))
 
 describe("R26: how long a peer may be silent", () => {
   it.effect("it is cut at the deadline, and receive fails with the reason Io, of code ETIMEDOUT", () =>
@@ -199,10 +125,10 @@ describe("R26: how long a peer may be silent", () => {
       assert.strictEqual(peer.socket.readableLength, 0)
     }))
 
-  it.effect("a clock that is set forward makes nobody silent", () =>
+  it.effect("a clock that is set makes nobody silent, and nobody heard", () =>
     Effect.gen(function*() {
       const clock = yield* Clock.Clock
-      let ahead = 0n
+      let ahead = Duration.toNanosUnsafe("1 day")
       const wall = () => clock.currentTimeNanosUnsafe() + ahead
       const set = Object.assign(Object.create(clock), {
         currentTimeNanosUnsafe: wall,
@@ -211,7 +137,7 @@ describe("R26: how long a peer may be silent", () => {
       const { opened, port } = yield* Effect.provideService(watched({}), Clock.Clock, set)
       yield* knock(port)
       const { ended } = yield* opened
-      ahead = Duration.toNanosUnsafe("1 day")
+      ahead = Duration.toNanosUnsafe("2 days")
       yield* TestClock.adjust("20 seconds")
       assert.isFalse(Deferred.isDoneUnsafe(ended))
       yield* TestClock.adjust("60 seconds")

@@ -12,13 +12,11 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import type { Socket } from "node:net"
 import * as Certificate from "./support/certificate.ts"
-import { dial, exchange, parse, request, serve } from "./support/http.ts"
+import { dial, exchange, parse, request } from "./support/http.ts"
 import { refusal } from "./support/refusal.ts"
-import { knock, listening, local, logging, type Options, serving, takeHead, turn, until } from "./support/server.ts"
-import { Steps } from "./support/stepping.ts"
-import { assertWaiting, event, reasonOf, takeAll, takeBytes } from "./support/streams.ts"
+import { knock, listening, local, logging, type Options, takeClose, until } from "./support/server.ts"
+import { assertWaiting, event, reasonOf, takeAll } from "./support/streams.ts"
 
 const textOf = (message: Message): string => Buffer.from(message.payload).toString()
 
@@ -45,13 +43,6 @@ const building = Effect.fnUntraced(function*<A, E, RA>(
 
 const anybody = Effect.void
 
-/** Waits for our Close frame, which has no reason. */
-const takeClose = (socket: Socket) =>
-  Effect.map(takeBytes(socket, 4), ([first = 0, length, high = 0, low = 0]) => {
-    assert.deepStrictEqual([first, length], [0x88, 2])
-    return high * 256 + low
-  })
-
 describe("The end of a server", () => {
   for (const drainCode of [undefined, 1012, 4007]) {
     it.live(`tells the peers by the code ${drainCode ?? 1001}, and waits for what the handlers still do`, () =>
@@ -77,25 +68,27 @@ describe("The end of a server", () => {
       }))
   }
 
-  it.live("refuses those who come while its handlers end, by a 503 or by not listening", () =>
-    Effect.gen(function*() {
-      const gate = yield* Deferred.make<void>()
-      const scope = yield* Scope.make()
-      const server = yield* Scope.provide(WebsocketServer.make(local), scope)
-      const url = WebsocketServer.url(server.address)
-      const fiber = yield* Effect.forkChild(server.run(() => Deferred.await(gate)), { startImmediately: true })
-      const ws = yield* WebsocketClient.connect(url)
-      const ending = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
-      yield* reasonOf(ws.receive)
-      const first = yield* refusal(url)
-      assert.strictEqual(first._tag === "Refused" && first.status, 503)
-      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
-      const second = yield* refusal(url)
-      assert.strictEqual(second._tag === "Io" && second.code, "ECONNREFUSED")
-      yield* assertWaiting(ending)
-      yield* Deferred.succeed(gate, undefined)
-      yield* Fiber.joinAll([ending, closing])
-    }))
+  for (const first of ["the server", "who runs on it"]) {
+    it.live(`refuses those who come while its handlers end, where ${first} ends first`, () =>
+      Effect.gen(function*() {
+        const gate = yield* Deferred.make<void>()
+        const scope = yield* Scope.make()
+        const server = yield* Scope.provide(WebsocketServer.make(local), scope)
+        const url = WebsocketServer.url(server.address)
+        const fiber = yield* Effect.forkChild(server.run(() => Deferred.await(gate)), { startImmediately: true })
+        const ws = yield* WebsocketClient.connect(url)
+        const end = first === "the server" ? Scope.close(scope, Exit.void) : Fiber.interrupt(fiber)
+        const ending = yield* Effect.forkChild(end, { startImmediately: true })
+        yield* reasonOf(ws.receive)
+        const reason = yield* refusal(url)
+        if (first === "the server") assert.strictEqual(reason._tag === "Io" && reason.code, "ECONNREFUSED")
+        else assert.strictEqual(reason._tag === "Refused" && reason.status, 503)
+        yield* assertWaiting(ending)
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.join(ending)
+        yield* Scope.close(scope, Exit.void)
+      }))
+  }
 
   it.live("lets a handler take the messages that have come, and sends what was queued", () =>
     Effect.gen(function*() {
@@ -297,69 +290,4 @@ describe("The end of a server", () => {
         assert.deepStrictEqual(logs, [])
       })
     ))
-})
-
-describe("The interruption of run", () => {
-  it.live("leaves the server listening: clients wait for the next to run", () =>
-    Effect.gen(function*() {
-      const { fiber, server, url } = yield* serving((ws) => ws.receive)
-      yield* Fiber.interrupt(fiber)
-      const connecting = yield* Effect.forkChild(WebsocketClient.connect(url), { startImmediately: true })
-      yield* Effect.forkScoped(server.run((ws) => ws.send("the next")))
-      const ws = yield* Fiber.join(connecting)
-      assert.strictEqual(textOf(yield* ws.receive), "the next")
-    }))
-
-  it.live("drains its own connections, and no others: of two that run the later gets the clients", () =>
-    Effect.gen(function*() {
-      const greet = (greeting: string): WebsocketServer.Handler<void, unknown, never> => (ws) =>
-        Effect.andThen(ws.send(greeting), Effect.forever(Effect.flatMap(ws.receive, (message) => ws.send(message))))
-      const { fiber: first, server, url } = yield* serving(greet("first"))
-      const one = yield* WebsocketClient.connect(url)
-      const second = yield* Effect.forkScoped(server.run(greet("second")), { startImmediately: true })
-      const two = yield* WebsocketClient.connect(url)
-      assert.deepStrictEqual([textOf(yield* one.receive), textOf(yield* two.receive)], ["first", "second"])
-      yield* Fiber.interrupt(second)
-      assert.deepInclude(yield* reasonOf(two.receive), { _tag: "Closed", code: 1001 })
-      yield* one.send("still here")
-      assert.strictEqual(textOf(yield* one.receive), "still here")
-      const three = yield* WebsocketClient.connect(url)
-      assert.strictEqual(textOf(yield* three.receive), "first")
-      yield* Fiber.interrupt(first)
-    }))
-
-  for (const operations of [3, 4, 5, 7, 10]) {
-    it.effect(`at any step of an upgrade answers it, by a 503 or an end; a fiber yields after ${operations}`, () =>
-      Effect.gen(function*() {
-        const { port, server } = yield* serve
-        const service = yield* WebsocketServer.attach(server)
-        const answers = new Set<string>()
-        // The clock stands still: nobody is waited for.
-        for (let point = 0, hasMore = true; hasMore; point++) {
-          const steps = new Steps()
-          const fiber = yield* steps.fork(operations, service.run((ws) => ws.receive))
-          yield* steps.settle
-          const arrival = yield* Effect.forkChild(event(server, "upgrade"), { startImmediately: true })
-          const socket = yield* dial(port)
-          socket.write(request())
-          yield* Fiber.join(arrival)
-          for (let step = 0; step < point && hasMore; step++) hasMore = steps.step()
-          const answer = yield* Effect.forkChild(takeAnswer(socket), { startImmediately: true })
-          const ending = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
-          while (ending.pollUnsafe() === undefined) {
-            steps.run()
-            yield* turn
-          }
-          answers.add(yield* Fiber.join(answer))
-        }
-        assert.deepStrictEqual([...answers], ["503", "101 1001"])
-      }))
-  }
-})
-
-const takeAnswer = Effect.fnUntraced(function*(socket: Socket) {
-  const { status } = yield* takeHead(socket)
-  const answer = status === 101 ? `101 ${yield* takeClose(socket)}` : `${status}`
-  socket.destroy()
-  return answer
 })

@@ -162,6 +162,9 @@ describe("WebsocketRequest", () => {
       ["/a?b=1&b=2", "/a", [["b", "1"], ["b", "2"]]],
       ["/a?next=/b?c=d", "/a", [["next", "/b?c=d"]]],
       ["//elsewhere.test/a", "//elsewhere.test/a", []],
+      // RFC 9112 3.2.2, the absolute form.
+      ["http://elsewhere.test/admin?b=1", "/admin", [["b", "1"]]],
+      ["HTTP://elsewhere.test", "/", []],
       ["/%2e%2e/a%3Fb", "/%2e%2e/a%3Fb", []]
     ] as const
   ) {

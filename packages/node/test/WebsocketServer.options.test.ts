@@ -48,6 +48,7 @@ const wrong: ReadonlyArray<readonly [options: object, option: string, says: stri
   [{ host: "nowhere.invalid" }, "host", "host is nowhere.invalid, it must be what one can listen on"],
   [{ port: undefined, path: "" }, "path", `path is "", it must be the path of a socket`],
   [{ port: undefined, path: "a\0b" }, "path", `path is "a\\u0000b", it must be the path of a socket`],
+  [{ tls: {} }, "tls", "tls is without a certificate, it must be given cert and key, or pfx"],
   [{ tls: { cert: "no certificate", key: "no key" } }, "tls", "tls is not usable, it must be what node:https takes"],
   [{ limits: { maxMessageSize: -1 } }, "limits.maxMessageSize", `limits.maxMessageSize is -1, ${bytes}`],
   [{ limits: { maxFrameSize: 1.5 } }, "limits.maxFrameSize", `limits.maxFrameSize is 1.5, ${bytes}`],

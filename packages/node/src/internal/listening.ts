@@ -44,6 +44,12 @@ const create = (
   { tls }: ListenOptions,
   { handshakeDeadline, maxConnections }: Limits
 ): Effect.Effect<Http.Server, ListenError> => {
+  // Node would listen, and then fail each client.
+  if (tls !== undefined && !identities.some((identity) => tls[identity] !== undefined)) {
+    return invalid(
+      new OptionError({ option: "tls", value: "without a certificate", expected: "given cert and key, or pfx" })
+    )
+  }
   // Node takes whole milliseconds, and no more than its timers do: 24 days.
   const deadline = Math.min(Math.ceil(Duration.toMillis(handshakeDeadline)), 2 ** 31 - 1)
   const options = {
@@ -68,6 +74,8 @@ const create = (
       )
   })
 }
+
+const identities = ["cert", "pfx", "SNICallback", "pskCallback"] as const
 
 const spareConnections = 1024
 

@@ -72,7 +72,6 @@ export const current: Effect.Effect<Meter> = Effect.map(Effect.context(), (conte
 
 const meters = new WeakMap<object, Meter>()
 
-// Of a peer that broke the protocol it is ours, too: what it was told.
 // A Close frame of ours that nobody answered has closed nothing; one that says what the peer did wrong asks for no answer.
 const decidingClose = ({ by, received, sent }: Closing): Close.Close | undefined => {
   const isAnswered = received !== undefined && received.code !== CloseCode.AbnormalClosure

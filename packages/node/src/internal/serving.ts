@@ -221,22 +221,31 @@ class ReceivedRequest {
   }
 
   get path(): string {
-    return this.url.slice(0, this.endOfPath)
+    const target = this.originForm
+    return target.slice(0, endOfPath(target))
   }
 
   get query(): URLSearchParams {
-    return new URLSearchParams(this.url.slice(this.endOfPath))
+    const target = this.originForm
+    return new URLSearchParams(target.slice(endOfPath(target)))
   }
 
   get headers(): IncomingHttpHeaders {
     return this.incoming.headers
   }
 
-  // RFC 3986 3.4: the query begins behind the first question mark, and may have others.
-  private get endOfPath(): number {
-    const at = this.url.indexOf("?")
-    return at < 0 ? this.url.length : at
+  // RFC 9112 3.2.2: "a server MUST accept the absolute-form in requests". Who may ask for what must not depend on the form.
+  private get originForm(): string {
+    const { url } = this
+    const absolute = url.startsWith("/") ? null : URL.parse(url)
+    return absolute === null ? url : `${absolute.pathname}${absolute.search}`
   }
+}
+
+// RFC 3986 3.4: the query begins behind the first question mark, and may have others.
+const endOfPath = (target: string): number => {
+  const at = target.indexOf("?")
+  return at < 0 ? target.length : at
 }
 
 // Named by OpenTelemetry's semantic conventions. Not the query, nor any other header: there may be secrets in them.

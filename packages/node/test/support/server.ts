@@ -1,4 +1,5 @@
 /** A `WebsocketServer` of ours on a free port, and what a test waits for at it. */
+import { assert } from "@effect/vitest"
 import * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -58,6 +59,13 @@ export const takeHead = Effect.fnUntraced(function*(socket: Socket) {
 })
 
 const endOfHead = Buffer.from("\r\n\r\n")
+
+/** Waits for our Close frame, which has no reason, and answers its code. */
+export const takeClose = (socket: Socket): Effect.Effect<number> =>
+  Effect.map(takeBytes(socket, 4), ([first = 0, length, high = 0, low = 0]) => {
+    assert.deepStrictEqual([first, length], [0x88, 2])
+    return high * 256 + low
+  })
 
 /** Holds a connection open and looks at nothing that it brings. */
 export const hold = () => Effect.never
