@@ -1,7 +1,7 @@
 /**
  * A proxy: for each client a connection to a server behind it, and each message passed on as it comes, both ways.
  *
- *     node examples/proxy.ts ws://127.0.0.1:9000/ [--port 8080] [--subprotocol chat] [--max-message-size 67108864]
+ *     node examples/proxy.ts ws://127.0.0.1:9000/ [--port 8080] [--max-message-size 67108864]
  */
 import { Close, CloseCode } from "@websocket-stream/core"
 import {
@@ -13,7 +13,6 @@ import {
 } from "@websocket-stream/node"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
-import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { announce } from "./support/announce.ts"
@@ -25,17 +24,14 @@ type Ws = Websocket.Websocket["Service"]
 interface Options {
   readonly upstream: string
   readonly port: number
-  readonly subprotocols: ReadonlyArray<string>
   readonly maxMessageSize: number
 }
 
 /** Before the client gets its 101, so that it gets a 502 instead where there is nobody to pass anything on to. */
-const dial = Effect.fnUntraced(function*({ maxMessageSize, subprotocols, upstream }: Options) {
+const dial = Effect.fnUntraced(function*({ maxMessageSize, upstream }: Options) {
   const request = yield* WebsocketRequest.WebsocketRequest
-  // The one that the server of our clients chooses, too.
-  const subprotocol = request.subprotocols.find((name) => subprotocols.includes(name))
-  const ws = yield* WebsocketClient.connect(target(upstream, request), {
-    subprotocols: subprotocol === undefined ? [] : [subprotocol],
+  return yield* WebsocketClient.connect(target(upstream, request), {
+    subprotocols: request.subprotocols,
     headers: credentials.flatMap((name) => {
       const value = request.headers[name]
       return value === undefined ? [] : [[name, value] as const]
@@ -44,14 +40,14 @@ const dial = Effect.fnUntraced(function*({ maxMessageSize, subprotocols, upstrea
   }).pipe(
     // Why is nothing that clients are told: there are addresses in it.
     Effect.tapError((error) => Effect.logWarning("no connection to the upstream", error)),
-    Effect.mapError(() => badGateway("the upstream cannot be reached"))
+    Effect.mapError(() => new WebsocketRequest.Refusal({ status: 502, body: "the upstream cannot be reached\n" }))
   )
-  return ws.subprotocol === subprotocol ? ws : yield* badGateway(`the upstream does not speak ${subprotocol}`)
 })
 
-const credentials = ["authorization", "cookie"] as const
+/** What the upstream has chosen to speak, the client is told to. */
+const agree = ({ subprotocol }: Ws) => ({ subprotocols: subprotocol === undefined ? [] : [subprotocol] })
 
-const badGateway = (what: string) => new WebsocketRequest.Refusal({ status: 502, body: `${what}\n` })
+const credentials = ["authorization", "cookie"] as const
 
 // Not resolved against the upstream: a client that asks for //elsewhere/ would choose the host.
 const target = (upstream: string, { path, url }: WebsocketRequest.WebsocketRequest["Service"]): string => {
@@ -92,9 +88,9 @@ const closeOf = (reason: WebsocketError.ReadError["reason"], ifLost: number): Cl
     : Close.make(ifLost)
 
 const serve = (options: Options) => {
-  const { maxMessageSize, port, subprotocols } = options
-  const server = WebsocketServer.layer({ host: "127.0.0.1", port, subprotocols, limits: { maxMessageSize } })
-  return WebsocketServer.serve(relay, { admit: dial(options) }).pipe(
+  const { maxMessageSize, port } = options
+  const server = WebsocketServer.layer({ host: "127.0.0.1", port, limits: { maxMessageSize } })
+  return WebsocketServer.serve(relay, { admit: dial(options), answer: agree }).pipe(
     Layer.merge(announce),
     Layer.provide(server),
     Layer.launch
@@ -105,13 +101,9 @@ const upstream = Argument.String("upstream").pipe(
   Argument.withDescription("Whom to connect to for each client: ws://... or wss://..."),
   Argument.filter((url) => URL.canParse(url) && /^wss?:/.test(url), (url) => `Expected ws: or wss:, got ${url}`)
 )
-const subprotocols = Flag.String("subprotocol").pipe(
-  Flag.withDescription("A subprotocol that the upstream speaks"),
-  Flag.atLeast(0)
-)
 
 runMain(
-  Command.make("proxy", { upstream, port, subprotocols, maxMessageSize }, serve).pipe(
+  Command.make("proxy", { upstream, port, maxMessageSize }, serve).pipe(
     Command.withDescription("Passes messages on to a server, and back")
   )
 )

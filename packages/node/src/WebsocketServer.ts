@@ -54,6 +54,8 @@ export interface RunOptions<A, R> {
    * client's. Has as long as `handshakeDeadline`. Default: everybody is admitted.
    */
   readonly admit: Effect.Effect<A, Refusal, R>
+  /** What the 101 says to this client instead of what the options say: a cookie, what a server behind us speaks. */
+  readonly answer?: ((admitted: A) => Pick<WebsocketUpgrade.Options, "subprotocols" | "headers">) | undefined
 }
 
 /**
@@ -340,8 +342,8 @@ export const url = (address: Address, scheme: "ws" | "wss" = "ws"): string => {
 
 const service = (reception: Reception, address: Address): WebsocketServer["Service"] => ({
   address,
-  run: <A, E, R, RA>(handler: Handler<A, E, R>, { admit }: RunOptions<A, RA> = unconditional) =>
-    Serving.run(reception, handler, admit)
+  run: <A, E, R, RA>(handler: Handler<A, E, R>, options: RunOptions<A, RA> = unconditional) =>
+    Serving.run(reception, handler, options)
 })
 
 // Only where the handler takes nothing that it could have been given: see the signatures of `run`.

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type OpenError, Refused } from "@websocket-stream/node/WebsocketError"
 import * as WebsocketHttpServer from "@websocket-stream/node/WebsocketHttpServer"
+import * as WebsocketMetrics from "@websocket-stream/node/WebsocketMetrics"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -9,6 +10,7 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import { once } from "node:events"
 import { createServer } from "node:http"
@@ -173,7 +175,7 @@ describe("What a WebsocketHttpServer refuses", () => {
       const { connect } = yield* serving(
         websocket("/", (ws) => Effect.andThen(ws.send("in"), ws.receive)),
         {
-          websocket: { maxConnections: 1 },
+          websocket: { maxConnections: 1, metrics: true },
           // Behind the end of everything that the request had.
           around: (app) => Effect.andThen(Effect.addFinalizer(() => Queue.offer(left, undefined)), app)
         }
@@ -182,12 +184,13 @@ describe("What a WebsocketHttpServer refuses", () => {
       yield* first.receive
       const reason = yield* reasonOf(Effect.asVoid(connect("/")))
       assert.deepInclude(reason, { _tag: "Refused", status: 503 })
+      assert.deepStrictEqual([...(yield* Metric.value(WebsocketMetrics.connectionsRefused)).occurrences], [["503", 1]])
       yield* Queue.take(left)
       yield* first.close()
       yield* Queue.take(left)
       const second = yield* connect("/")
       yield* second.receive
-    }))
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 })
 
 describe("R23: clients of a WebsocketHttpServer that reset the connection", () => {

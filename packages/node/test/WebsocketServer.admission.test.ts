@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -6,7 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import { dial, exchange, request } from "./support/http.ts"
 import { refusal } from "./support/refusal.ts"
-import { admitting, logging, until } from "./support/server.ts"
+import { admitting, knock, logging, until } from "./support/server.ts"
 
 const neverOpened = () => Effect.die("a handler was run for a client that was not admitted")
 
@@ -182,6 +183,36 @@ describe("What an admission that is no admission gets", () => {
         ), { concurrency: 2 })
       assert.deepStrictEqual(bodies, ["/Ada Ada", "/Grace Grace"])
     }))
+
+  it.live("decides what the 101 says, instead of the options", () =>
+    Effect.gen(function*() {
+      const { port, url } = yield* admitting({
+        handler: (ws) => ws.send(String(ws.subprotocol)),
+        admit: Effect.map(WebsocketRequest.WebsocketRequest, ({ query }) => query.get("speaks")),
+        answer: (speaks: string | null) =>
+          speaks === null ? {} : { subprotocols: [speaks], headers: [["Set-Cookie", `speaks=${speaks}`]] }
+      }, { subprotocols: ["a"] })
+      for (const [path, spoken] of [["?speaks=b", "b"], ["", "a"], ["?speaks=c", undefined]] as const) {
+        const ws = yield* WebsocketClient.connect(`${url}${path}`, { subprotocols: ["b", "a"] })
+        assert.strictEqual(ws.subprotocol, spoken)
+      }
+      const { headers } = yield* knock(port, { line: "GET /?speaks=b HTTP/1.1" })
+      assert.strictEqual(headers.get("set-cookie"), "speaks=b")
+    }))
+
+  it.live("R17: gets the client a 500 for a header of the 101 that would end its line, and an error in the log", () =>
+    logging((logs) =>
+      Effect.gen(function*() {
+        const { fiber, port } = yield* admitting({
+          handler: neverOpened,
+          admit: Effect.void,
+          answer: () => ({ headers: [["X-Name", "Ada\r\nSet-Cookie: a=1"]] })
+        })
+        assert.strictEqual((yield* exchange(port, request())).status, 500)
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(logs.map(({ level }) => level), ["Error"])
+      })
+    ))
 
   it.live("is not asked for a request that opens no connection anyway", () =>
     Effect.gen(function*() {

@@ -38,10 +38,18 @@ export class HttpUpgrades {
   /** Takes a place for as long as the scope is open, if there is one. */
   get enter(): Effect.Effect<boolean, never, Scope.Scope> {
     return Effect.suspend(() => {
-      if (this.isDraining || this.connections >= this.settings.maxConnections) return Effect.succeed(false)
+      if (this.isDraining || this.connections >= this.settings.maxConnections) {
+        return Effect.as(this.countRefusal, false)
+      }
       this.connections++
       return Effect.as(Effect.addFinalizer(() => Effect.sync(() => this.connections--)), true)
     })
+  }
+
+  private get countRefusal(): Effect.Effect<void> {
+    return this.settings.options.metrics === true
+      ? Effect.map(Meter.current, (meter) => meter.refused(503))
+      : Effect.void
   }
 
   /** Asks every peer to leave, and waits for the handlers until the deadline. What is left then is interrupted, and cut. */

@@ -13,7 +13,7 @@ import type { Duplex } from "node:stream"
 import * as Websocket from "../Websocket.ts"
 import { InvalidOption, OpenError } from "../WebsocketError.ts"
 import { Refusal, WebsocketRequest } from "../WebsocketRequest.ts"
-import type { Handler } from "../WebsocketServer.ts"
+import type { Handler, RunOptions } from "../WebsocketServer.ts"
 import type { Upgrade } from "../WebsocketUpgrade.ts"
 import { forgetting } from "./forgetting.ts"
 import { isEnd, logUnlessEnd } from "./handlerEnd.ts"
@@ -59,7 +59,7 @@ export type Rest<R> = Exclude<Exclude<R, Scope.Scope>, WebsocketRequest>
 export const run = <A, E, R, RA>(
   reception: Reception,
   handler: Handler<A, E, R>,
-  admit: Effect.Effect<A, Refusal, RA>
+  running: RunOptions<A, RA>
 ): Effect.Effect<never, never, Rest<R | RA>> =>
   Effect.gen(function*() {
     const fibers = yield* FiberSet.make<void, never>()
@@ -70,7 +70,7 @@ export const run = <A, E, R, RA>(
       open,
       drained: yield* Deferred.make<void>(),
       isDraining: false,
-      receive: (upgrade, left) => fork(Effect.ensuring(serve(reception, shift, upgrade, handler, admit), left))
+      receive: (upgrade, left) => fork(Effect.ensuring(serve(reception, shift, upgrade, handler, running), left))
     }
     yield* Effect.acquireRelease(Effect.sync(() => reception.begin(shift)), () => reception.end(shift))
     yield* Deferred.await(reception.closed)
@@ -82,12 +82,12 @@ const serve = <A, E, R, RA>(
   shift: Shift,
   upgrade: Upgrade,
   handler: Handler<A, E, R>,
-  admit: Effect.Effect<A, Refusal, RA>
+  running: RunOptions<A, RA>
 ): Effect.Effect<void, never, Rest<R | RA>> =>
   forgetting(() =>
     Effect.tapError(readOffer(upgrade, reception.settings.options), (error) => countRefusal(reception.meter, error))
       .pipe(
-        Effect.flatMap((offer) => connect(reception, shift, upgrade, offer, handler, admit))
+        Effect.flatMap((offer) => connect(reception, shift, upgrade, offer, handler, running))
       )
   ).pipe(
     Effect.catchCause(logUnlessEnd),
@@ -100,12 +100,12 @@ const connect = <A, E, R, RA>(
   upgrade: Upgrade,
   offer: OpeningHandshake.Offer,
   handler: Handler<A, E, R>,
-  admit: Effect.Effect<A, Refusal, RA>
+  running: RunOptions<A, RA>
 ): Effect.Effect<unknown, E | OpenError | OptionError | Refusal, Rest<R | RA>> => {
   const request = new ReceivedRequest(upgrade.request, offer)
   return forgetting(() =>
     Effect.flatMap(
-      enter(reception, shift, upgrade, offer, admit),
+      enter(reception, shift, upgrade, offer, running),
       (guest) => guest === undefined ? Effect.void : handler(guest.ws, guest.admitted)
     )
   ).pipe(
@@ -123,19 +123,20 @@ const enter = <A, RA>(
   shift: Shift,
   upgrade: Upgrade,
   offer: OpeningHandshake.Offer,
-  admit: Effect.Effect<A, Refusal, RA>
+  running: RunOptions<A, RA>
 ) =>
   Effect.gen(function*() {
     const { meter, settings: { handshakeDeadline, options } } = reception
-    const admitted = yield* Effect.timeoutOrElse(admit, { duration: handshakeDeadline, orElse: tookTooLong }).pipe(
-      Effect.tapErrorTag("Refusal", (refusal) => refuse(reception, upgrade, refusal))
-    )
+    const admitted = yield* Effect.timeoutOrElse(running.admit, { duration: handshakeDeadline, orElse: tookTooLong })
+      .pipe(
+        Effect.tapErrorTag("Refusal", (refusal) => refuse(reception, upgrade, refusal))
+      )
     if (shift.isDraining) {
       yield* reception.turnAway(upgrade.socket)
       return undefined
     }
     const watch = yield* watching(reception, shift)
-    const connection = yield* openUpgrade(upgrade, offer, options)
+    const connection = yield* openUpgrade(upgrade, offer, { ...options, ...running.answer?.(admitted) })
     const ws = yield* Websocket.make(connection.stream, { ...options, ...connection })
     watch(ws)
     meter?.accepted()
