@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as RcMap from "effect/RcMap"
-import * as Stream from "effect/Stream"
 import { BadMessage, decode, encode } from "./protocol.ts"
 import * as Room from "./room.ts"
 import * as Traffic from "./traffic.ts"
@@ -39,13 +38,14 @@ export const talk = (ws: Websocket.Websocket["Service"]) =>
     const { heard, member } = yield* room.join(name)
     yield* ws.send(encode(room.welcome(member, traffic.history)))
 
-    const speak = Stream.runForEach(ws.messages, (message) =>
+    const speak = ws.runForEach((message) =>
       Effect.gen(function*() {
         const said = yield* decode(message)
         if (said._tag === "Join") return yield* policyViolation("Expected Say, and got another Join")
         traffic.said()
         yield* room.say(member, said.text)
-      }))
+      })
+    )
     // One after the other: `send` waits for a slow reader, and what it was not sent waits in the room.
     const hear = Effect.forever(Effect.flatMap(PubSub.take(heard), (message) => ws.send(message)))
     yield* Effect.raceFirst(speak, hear)

@@ -1,7 +1,7 @@
-import type { Websocket } from "@websocket-stream/node"
-import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
+import type { Websocket, WebsocketError } from "@websocket-stream/node"
+import type * as Effect from "effect/Effect"
 
 /** Sends every message back as it came, until the connection is closed. */
-export const echo = (ws: Websocket.Websocket["Service"]) =>
-  Stream.runForEachArray(ws.messages, (messages) => ws.sendAll(messages)).pipe(Effect.asVoid)
+export const echo = (
+  ws: Websocket.Websocket["Service"]
+): Effect.Effect<void, WebsocketError.ReadError | WebsocketError.WriteError> => ws.runForEachArray(ws.sendAll)

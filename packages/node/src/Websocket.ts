@@ -72,6 +72,20 @@ export class Websocket extends Context.Service<Websocket, {
     Scope.Scope
   >
 
+  /**
+   * Runs an effect for each message, one after the other, until the connection is closed cleanly; an end of any other kind is a
+   * failure, as a failure of the effect is. The cheapest way to receive: no fiber is parked between messages. What came together
+   * with a message whose effect fails, or is interrupted, is gone.
+   */
+  readonly runForEach: <E, R>(
+    f: (message: Message.Message) => Effect.Effect<unknown, E, R>
+  ) => Effect.Effect<void, E | ReadError, R>
+
+  /** As `runForEach`, with all messages that there are at a time. */
+  readonly runForEachArray: <E, R>(
+    f: (messages: NonEmptyReadonlyArray<Message.Message>) => Effect.Effect<unknown, E, R>
+  ) => Effect.Effect<void, E | ReadError, R>
+
   /** The messages, until the connection is closed cleanly; an end of any other kind is a failure. */
   readonly messages: Stream.Stream<Message.Message, ReadError>
 

@@ -84,7 +84,7 @@ export const defaultOpenDeadline: Duration.Input = "10 seconds"
  *
  * ```ts
  * import { Websocket, WebsocketClient, WebsocketUpgrade } from "@websocket-stream/node"
- * import { Effect, Stream } from "effect"
+ * import { Effect } from "effect"
  * import { once } from "node:events"
  * import { createServer } from "node:http"
  * import type { AddressInfo } from "node:net"
@@ -96,7 +96,7 @@ export const defaultOpenDeadline: Duration.Input = "10 seconds"
  * const program = Effect.gen(function*() {
  *   yield* Effect.forkScoped(WebsocketUpgrade.run(server, (connection) =>
  *     Effect.flatMap(Websocket.make(connection.stream, connection), (ws) =>
- *       Stream.runForEach(ws.messages, (message) => ws.send(message)))))
+ *       ws.runForEach((message) => ws.send(message)))))
  *   const ws = yield* WebsocketClient.connect(`ws://127.0.0.1:${port}/`)
  *   yield* ws.send("Hello")
  *   const message = yield* ws.receive

@@ -192,11 +192,11 @@ export const defaultMaxConnections: number = defaults.maxConnections
  *
  * ```ts
  * import { WebsocketClient, WebsocketServer } from "@websocket-stream/node"
- * import { Effect, Stream } from "effect"
+ * import { Effect } from "effect"
  *
  * const program = Effect.gen(function*() {
  *   const server = yield* WebsocketServer.make({ host: "127.0.0.1", port: 0 })
- *   yield* Effect.forkScoped(server.run((ws) => Stream.runForEach(ws.messages, (message) => ws.send(message))))
+ *   yield* Effect.forkScoped(server.run((ws) => ws.runForEach((message) => ws.send(message))))
  *   const ws = yield* WebsocketClient.connect(WebsocketServer.url(server.address))
  *   yield* ws.send("Hello")
  *   const message = yield* ws.receive
@@ -291,10 +291,10 @@ export const run: {
  *
  * ```ts
  * import { WebsocketClient, WebsocketServer } from "@websocket-stream/node"
- * import { Effect, Layer, Stream } from "effect"
+ * import { Effect, Layer } from "effect"
  *
  * const Shout = WebsocketServer.serve((ws) =>
- *   Stream.runForEach(ws.messages, (message) => ws.send(message._tag === "Text" ? message.text.toUpperCase() : message)))
+ *   ws.runForEach((message) => ws.send(message._tag === "Text" ? message.text.toUpperCase() : message)))
  *
  * const Server = Layer.provideMerge(Shout, WebsocketServer.layer({ host: "127.0.0.1", port: 0 }))
  *

@@ -256,6 +256,8 @@ describe("WebsocketSocket.fromWebsocket", () => {
           receive: ws.receive,
           receiveAll: ws.receiveAll,
           receiveStream: ws.receiveStream,
+          runForEach: ws.runForEach,
+          runForEachArray: ws.runForEachArray,
           messages: ws.messages,
           sendAll: ws.sendAll,
           sendStream: ws.sendStream,

@@ -102,6 +102,18 @@ export class MessageStream implements Incoming, Replier, Metered {
     return this.reader.all
   }
 
+  get runForEachArray(): Websocket["Service"]["runForEachArray"] {
+    return (use) => this.reader.forEachBatch(use, finish)
+  }
+
+  get runForEach(): Websocket["Service"]["runForEach"] {
+    return (use) =>
+      this.reader.forEachBatch(
+        (messages) => messages.length === 1 ? use(messages[0]) : Effect.forEach(messages, use, { discard: true }),
+        finish
+      )
+  }
+
   get messages(): Stream.Stream<Message.Message, ReadError> {
     return Stream.fromPull(Effect.succeed(Effect.catchTag(this.reader.all, "ReadError", endIfClean)))
   }
@@ -350,6 +362,9 @@ const until = (waiters: Waiters<() => void>, isDone: () => boolean): Effect.Effe
     waiters.add(done)
     return Effect.sync(() => waiters.remove(done))
   })
+
+const finish = (failure: Exit.Exit<never, ReadError>): Effect.Effect<void, ReadError> =>
+  Effect.catchIf(failure, ({ reason }) => reason._tag === "Closed" && reason.clean, () => Effect.void)
 
 const endIfClean = (error: ReadError): Effect.Effect<never, ReadError | Cause.Done> =>
   error.reason._tag === "Closed" && error.reason.clean ? Cause.done() : Effect.fail(error)

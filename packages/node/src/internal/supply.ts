@@ -5,6 +5,7 @@
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { ReadError, WouldBlock } from "../WebsocketError.ts"
 import { Waiters } from "./waiters.ts"
 
@@ -54,6 +55,47 @@ export abstract class Supply<A> {
 
   get isAwaited(): boolean {
     return !this.waiters.isEmpty
+  }
+
+  /**
+   * Uses all items there are, time after time, until there will be none. Each time in a fiber of its own: one that were parked in
+   * between would cost a quarter of what it takes to echo one message at a time, and with a thousand connections a third.
+   */
+  forEachBatch<E, R>(
+    use: (items: NonEmptyReadonlyArray<A>) => Effect.Effect<unknown, E, R>,
+    end: (failure: Exit.Exit<never, ReadError>) => Effect.Effect<void, ReadError>
+  ): Effect.Effect<void, E | ReadError, R> {
+    return Effect.flatMap(Effect.context<R>(), (context) =>
+      Effect.callback<void, E | ReadError>((resume) => {
+        const fork = Effect.runForkWith(context)
+        let running: Fiber.Fiber<unknown, E> | undefined
+        const settle = (exit: Exit.Exit<unknown, E>): boolean => {
+          running = undefined
+          if (Exit.isFailure(exit)) resume(exit)
+          return Exit.isSuccess(exit)
+        }
+        const next = (): void => {
+          while (this.hasItem) {
+            const items = this.shiftAll()
+            running = fork(Effect.suspend(() => use(items)))
+            const exit = running.pollUnsafe()
+            if (exit === undefined) {
+              running.addObserver((exit) => {
+                if (settle(exit)) next()
+              })
+              return
+            }
+            if (!settle(exit)) return
+          }
+          if (this.failure === undefined) this.whenReady(next)
+          else resume(end(this.failure))
+        }
+        next()
+        return Effect.suspend(() => {
+          this.waiters.remove(next)
+          return running === undefined ? Effect.void : Fiber.interrupt(running)
+        })
+      }))
   }
 
   /** Calls back once, as soon as `isReady`, unless the answer is called first. */
