@@ -152,7 +152,17 @@ export const headerLength = (payloadLength: number, masked: boolean): number =>
   // RFC 6455 5.2: "the minimal number of bytes MUST be used to encode the length"
   2 + (payloadLength < 126 ? 0 : payloadLength < 65_536 ? 2 : 8) + (masked ? 4 : 0)
 
-const encodeHeader = (frame: Frame, target: Uint8Array, offset: number, maskingKey: number | undefined): number => {
+/**
+ * Writes the frame's header alone into `target`, and answers the offset behind it: for a payload that is written from where it is.
+ *
+ * **Details**
+ *
+ * `target` belongs to the caller and must have {@link headerLength} bytes left at `offset`.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const encodeHeader = (frame: Frame, target: Uint8Array, offset: number, maskingKey?: number): number => {
   const { length } = frame.payload
   const maskBit = maskingKey === undefined ? 0 : 0x80
   let at = offset

@@ -127,7 +127,7 @@ class Decoder implements MessageDecoder {
     if (ends && this.utf8 !== Utf8.start) return this.fail({ _tag: "InvalidUtf8" })
     const answers = ends || (inPieces && !this.compressed)
     if (answers && this.pieces.length === 0) return Result.succeed(this.answer(part.payload, ends))
-    const refused = this.keep(part, ends)
+    const refused = this.keep(part)
     if (refused !== undefined) return this.fail(refused)
     return Result.succeed(answers ? this.answer(this.join(), ends) : undefined)
   }
@@ -171,11 +171,11 @@ class Decoder implements MessageDecoder {
     return this.utf8 === Utf8.invalid ? { _tag: "InvalidUtf8" } : undefined
   }
 
-  private keep({ payload }: FramePart, ends: boolean): Reason | undefined {
+  private keep({ fin, payload }: FramePart): Reason | undefined {
     if (this.budget.held + payload.length > this.maxHeldBytes) return { _tag: "TooMuchHeld", limit: this.maxHeldBytes }
     this.budget.held += payload.length
     // How much more there will be is known of the last frame only.
-    this.pieces.append(payload, ends ? this.announced : Infinity)
+    this.pieces.append(payload, fin ? this.announced : Infinity)
     return undefined
   }
 

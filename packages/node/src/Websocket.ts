@@ -90,8 +90,8 @@ export class Websocket extends Context.Service<Websocket, {
   readonly messages: Stream.Stream<Message.Message, ReadError>
 
   /**
-   * Sends a message. Succeeds when it is queued whole, which waits while as much is queued as the stream holds. The payload is
-   * copied. Fails with `Closed` after a Close frame of either side or the end of the connection, `Io` after a failure; and
+   * Sends a message. Succeeds when it is queued whole, which waits while as much is queued as the stream holds. Bytes are copied;
+   * the payload of a `Message` is not where it is large, and not to be changed any more. Fails with `Closed` after a Close frame of either side or the end of the connection, `Io` after a failure; and
    * whenever it fails or is interrupted, nothing of the message was sent.
    */
   readonly send: (message: Sendable, options?: SendOptions) => Effect.Effect<void, WriteError>

@@ -8,6 +8,8 @@ export class Pieces {
   private pieces: Array<Uint8Array> = []
   private block = noBytes
   private blockUsed = 0
+  // The payload itself, from where half of it has come.
+  private whole: Uint8Array | undefined = undefined
   /** Bytes so far. */
   length = 0
 
@@ -20,7 +22,10 @@ export class Pieces {
    * written to before `join`.
    */
   append(piece: Uint8Array, total: number): void {
-    if (piece.length >= blockBytes && piece.length * 2 >= piece.buffer.byteLength) {
+    if (this.whole === undefined && (this.length + piece.length) * 2 >= total && piece.length < total) this.begin(total)
+    if (this.whole !== undefined) {
+      this.whole.set(piece, this.length)
+    } else if (piece.length >= blockBytes && piece.length * 2 >= piece.buffer.byteLength) {
       this.endBlock()
       this.pieces.push(piece)
     } else {
@@ -32,21 +37,32 @@ export class Pieces {
   /** The payload, in an array that nobody else has. The pieces are gone. */
   join(): Uint8Array {
     const isBlock = this.blockUsed === this.length && this.block.length === this.length
-    const whole = isBlock ? this.block : this.concat()
+    const joined = this.whole ?? (isBlock ? this.block : this.concat(this.length))
+    const { length } = this
     this.clear()
-    return whole
+    // Of what was announced and has not come there is only memory as it was found.
+    return joined.length === length ? joined : joined.slice(0, length)
   }
 
   clear(): void {
     this.pieces = []
     this.block = noBytes
     this.blockUsed = 0
+    this.whole = undefined
     this.length = 0
   }
 
-  // The whole range is written, so that it does not matter what was there before.
-  private concat(): Uint8Array {
-    const whole = this.allocate(this.length)
+  // What comes from now on is copied once, and while it is still in the cache.
+  private begin(total: number): void {
+    this.whole = this.concat(total)
+    this.pieces = []
+    this.block = noBytes
+    this.blockUsed = 0
+  }
+
+  // The whole range is written in the end, so that it does not matter what was there before.
+  private concat(total: number): Uint8Array {
+    const whole = this.allocate(total)
     let at = 0
     for (const piece of this.pieces) {
       whole.set(piece, at)

@@ -40,6 +40,18 @@ describe("pieces", { timeout: 60_000 }, () => {
     }
   }, { arbitrary: { runs: 200 } })
 
+  it.prop("join to what has come of a payload that was announced to be longer, and to nothing else", {
+    parts: Arbitrary.array(piece, { minLength: 1, maxLength: 6 }),
+    missing: oneOf(integer(1, 300), elementOf([1, 4096, 65_536]))
+  }, ({ missing, parts }) => {
+    const pieces = new Pieces((length) => new Uint8Array(length).fill(0xee))
+    const expected = concat(parts)
+    for (const part of parts) pieces.append(part, expected.length + missing)
+    const whole = pieces.join()
+    assert.isTrue(Buffer.from(whole).equals(expected))
+    assert.strictEqual(whole.buffer.byteLength, expected.length)
+  }, { arbitrary: { runs: 200 } })
+
   it("forget what they had", () => {
     const pieces = new Pieces()
     pieces.append(noise(10, 1), 20_000)

@@ -49,11 +49,13 @@ export class MessageWriter {
   sendAll(messages: NonEmptyReadonlyArray<Sendable>, compress: boolean): Effect.Effect<void, WriteError> {
     return Effect.suspend(() => {
       const frames = messages.map(frameOf)
+      // A message belongs to the connection, and a string is encoded by us. Bytes are their sender's to change.
+      const keeps = !messages.some((message) => message instanceof Uint8Array)
       const deflater = compress ? this.deflater : undefined
       if (this.lock === undefined && (deflater === undefined || frames.every((frame) => isSmall(frame, deflater)))) {
-        return this.queue(frames)
+        return this.queue(frames, keeps)
       }
-      return Effect.forEach(frames, (frame) => this.sendOne(frame, deflater), { discard: true })
+      return Effect.forEach(frames, (frame) => this.sendOne(frame, deflater, keeps), { discard: true })
     })
   }
 
@@ -121,36 +123,43 @@ export class MessageWriter {
     this.writer.queue([frame])
   }
 
-  private sendOne(frame: Frame.Frame, deflater: Deflater | undefined): Effect.Effect<void, WriteError> {
+  private sendOne(
+    frame: Frame.Frame,
+    deflater: Deflater | undefined,
+    keeps: boolean
+  ): Effect.Effect<void, WriteError> {
     const send = deflater === undefined || isSmall(frame, deflater)
-      ? this.queue([frame])
+      ? this.queue([frame], keeps)
       : Effect.flatMap(compress(deflater, frame.payload), (compressed) => this.queueCompressed(frame, compressed))
     // What is compressed with a window is to be sent in the order in which it was compressed.
     return this.lock !== undefined || deflater?.takesOver === true ? this.locked(send) : send
   }
 
-  private queue(frames: ReadonlyArray<Frame.Frame>): Effect.Effect<void, WriteError> {
+  private queue(frames: ReadonlyArray<Frame.Frame>, keeps: boolean): Effect.Effect<void, WriteError> {
     return this.whenRoom(() => {
       for (const frame of frames) {
         const checked = this.connection.sendFragment(frame)
         if (Result.isFailure(checked)) return Result.fail(checked.failure)
       }
       return Result.succeed(frames)
-    })
+    }, keeps)
   }
 
   private queueCompressed(frame: Frame.Frame, { commit, payload }: Compressed): Effect.Effect<void, WriteError> {
-    return this.whenRoom(() =>
-      Result.map(this.connection.sendFragment(Frame.make(frame.opcode, payload, { rsv1: true })), (frame) => {
-        // Not before: a window must hold what the peer was sent, and nothing else.
-        commit()
-        return [frame]
-      })
+    return this.whenRoom(
+      () =>
+        Result.map(this.connection.sendFragment(Frame.make(frame.opcode, payload, { rsv1: true })), (frame) => {
+          // Not before: a window must hold what the peer was sent, and nothing else.
+          commit()
+          return [frame]
+        }),
+      true
     )
   }
 
   private whenRoom(
-    frames: () => Result.Result<ReadonlyArray<Frame.Frame>, EncodeError>
+    frames: () => Result.Result<ReadonlyArray<Frame.Frame>, EncodeError>,
+    keeps = false
   ): Effect.Effect<void, WriteError> {
     return this.writer.whenRoom<void>(() => {
       const closed = this.closed
@@ -159,7 +168,7 @@ export class MessageWriter {
       if (Result.isFailure(checked)) {
         return Exit.fail(new WriteError({ reason: new Encode({ error: checked.failure }) }))
       }
-      this.writer.queue(checked.success)
+      this.writer.queue(checked.success, keeps)
       if (this.meter !== undefined) count(this.meter, checked.success)
       return Exit.void
     }, always)
