@@ -164,7 +164,7 @@ class Decoder implements FrameDecoder {
 
   // The frame being read: its header, and of its payload what `next` keeps, or how much `nextPart` has given.
   private readonly header: FrameHeader
-  private readonly pieces = new Pieces()
+  private lazyPieces: Pieces | undefined = undefined
   private begun = false
   private given = 0
 
@@ -262,7 +262,7 @@ class Decoder implements FrameDecoder {
 
   private readPayload(): Uint8Array | undefined {
     const { length } = this.header
-    if (this.pieces.length === 0 && this.chunk.length - this.cursor >= length) return this.takeNow(length)
+    if (!this.hasPieces && this.chunk.length - this.cursor >= length) return this.takeNow(length)
     return this.takePiece()
   }
 
@@ -286,6 +286,15 @@ class Decoder implements FrameDecoder {
     const { chunk, header: { key } } = this
     if (chunk.length < wordsFrom) Masking.applyInPlace(chunk, key, offset, start, end)
     else (this.words ??= new Words(chunk)).mask(rotate(key, offset & 3), start, end)
+  }
+
+  // Made when a payload comes in pieces: most connections never have one.
+  private get pieces(): Pieces {
+    return this.lazyPieces ??= new Pieces()
+  }
+
+  private get hasPieces(): boolean {
+    return this.lazyPieces !== undefined && this.lazyPieces.length > 0
   }
 
   /** Keeps what the chunk has of the payload, and answers the payload if it is whole by that. */

@@ -105,10 +105,11 @@ class Decoder implements MessageDecoder {
   private announced = 0
   private fragments = 0
   private utf8 = Utf8.start
-  private readonly pieces: Pieces
+  private readonly allocate: ((length: number) => Uint8Array) | undefined
+  private lazyPieces: Pieces | undefined = undefined
 
   constructor({ allocate, budget, maxFragments, maxHeldBytes, maxMessageSize }: Options) {
-    this.pieces = new Pieces(allocate)
+    this.allocate = allocate
     this.maxMessageSize = maxMessageSize
     this.maxFragments = maxFragments
     this.maxHeldBytes = maxHeldBytes
@@ -116,7 +117,7 @@ class Decoder implements MessageDecoder {
   }
 
   get heldBytes(): number {
-    return this.pieces.length
+    return this.lazyPieces === undefined ? 0 : this.lazyPieces.length
   }
 
   receive(part: FramePart, inPieces = false): Result.Result<Assembled | undefined, ProtocolError> {
@@ -126,7 +127,7 @@ class Decoder implements MessageDecoder {
     // RFC 6455 8.1 speaks of the whole text: a character must not be cut by its end.
     if (ends && this.utf8 !== Utf8.start) return this.fail({ _tag: "InvalidUtf8" })
     const answers = ends || (inPieces && !this.compressed)
-    if (answers && this.pieces.length === 0) return Result.succeed(this.answer(part.payload, ends))
+    if (answers && this.heldBytes === 0) return Result.succeed(this.answer(part.payload, ends))
     const refused = this.keep(part)
     if (refused !== undefined) return this.fail(refused)
     return Result.succeed(answers ? this.answer(this.join(), ends) : undefined)
@@ -134,8 +135,8 @@ class Decoder implements MessageDecoder {
 
   // All that is known of a message goes by this one function, so that nothing of it meets the next one.
   clear(): void {
-    this.budget.held -= this.pieces.length
-    this.pieces.clear()
+    this.budget.held -= this.heldBytes
+    this.lazyPieces?.clear()
     this.opcode = Opcode.Continuation
     this.compressed = false
     this.announced = 0
@@ -179,8 +180,13 @@ class Decoder implements MessageDecoder {
     return undefined
   }
 
+  // Made when there is something to keep: most connections never have it.
+  private get pieces(): Pieces {
+    return this.lazyPieces ??= new Pieces(this.allocate)
+  }
+
   private join(): Uint8Array {
-    this.budget.held -= this.pieces.length
+    this.budget.held -= this.heldBytes
     return this.pieces.join()
   }
 

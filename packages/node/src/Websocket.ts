@@ -17,6 +17,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -283,12 +284,13 @@ export const make = (
       })
     }
     messages.begin()
-    yield* Effect.addFinalizer((exit) => closing(messages, closeCodeOf(exit)))
+    yield* Effect.addFinalizer(closing(messages))
     return messages
   }))
 
-const closing = (messages: MessageStream, code: number): Effect.Effect<void> =>
-  messages.release(code).pipe(
+// Not written where it is used: it would keep what `make` was given there, a request among it.
+const closing = (messages: MessageStream) => (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  messages.release(closeCodeOf(exit)).pipe(
     Effect.andThen(Effect.suspend(() => Effect.annotateCurrentSpan(closingAttributes(messages.closing)))),
     // A stack would tell who made the scope, and costs microseconds.
     Effect.withSpan("websocket.close", undefined, { captureStackTrace: false })

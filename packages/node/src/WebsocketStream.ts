@@ -24,6 +24,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Duplex } from "node:stream"
+import { forgetting } from "./internal/forgetting.ts"
 import { FrameStream } from "./internal/frameStream.ts"
 import { checkStreamOptions } from "./internal/streamOptions.ts"
 import type { ReadError, WriteError } from "./WebsocketError.ts"
@@ -209,10 +210,13 @@ export const make = (
     }
     const { head, linger = defaultLinger, mode = "Block", role, rsv1 = false } = options
     return Effect.acquireRelease(
-      Effect.sync(() => new FrameStream(duplex, { role, mode, head, limits: limits.success, rsv1 })),
-      (stream) => stream.close(linger)
+      forgetting(() => Effect.succeed(new FrameStream(duplex, { role, mode, head, limits: limits.success, rsv1 }))),
+      closing(linger)
     )
   })
+
+// Not written where it is used: it would keep the head there, and what else `make` was given, for as long as the stream lives.
+const closing = (linger: Duration.Input) => (stream: FrameStream): Effect.Effect<void> => stream.close(linger)
 
 /**
  * The service over a stream that an effect opens; its scope is the layer's.
