@@ -10,11 +10,9 @@ import * as Opcode from "@websocket-stream/core/Opcode"
 import type { Parameters } from "@websocket-stream/core/PermessageDeflate"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -53,12 +51,10 @@ export class MessageStream implements Incoming, Replier, Metered {
   private readonly connection: Connection.Connection
   private readonly reader: MessageReader
   private readonly writer: MessageWriter
-  private readonly pings = new Pings()
+  private readonly pings: Pings
   private receivingPieces: Semaphore.Semaphore | undefined = undefined
   private isFinished = false
   private hasEnded = false
-  private isBeating = false
-  private lastRoundTrip: Duration.Duration | undefined = undefined
   // Those who wait for the peer's Close frame, or for the end of its bytes.
   private readonly finishing = new Waiters<() => void>()
   private readonly ending = new Waiters<() => void>()
@@ -90,6 +86,7 @@ export class MessageStream implements Incoming, Replier, Metered {
       meter: options.meter,
       replier: this
     })
+    this.pings = new Pings(this.reader, this.writer, options.meter)
   }
 
   // Made when they are asked for, as those of a `WebsocketStream` are.
@@ -141,7 +138,7 @@ export class MessageStream implements Incoming, Replier, Metered {
   }
 
   get ping(): Websocket["Service"]["ping"] {
-    return (payload) => this.pingOnce(payload)
+    return (payload) => this.pings.ping(payload)
   }
 
   get close(): Websocket["Service"]["close"] {
@@ -156,7 +153,7 @@ export class MessageStream implements Incoming, Replier, Metered {
   }
 
   get roundTrip(): Effect.Effect<Option.Option<Duration.Duration>> {
-    return Effect.sync(() => Option.fromUndefinedOr(this.lastRoundTrip))
+    return Effect.sync(() => Option.fromUndefinedOr(this.pings.roundTrip))
   }
 
   /** Begins with what the stream has read already. */
@@ -251,16 +248,7 @@ export class MessageStream implements Incoming, Replier, Metered {
 
   /** Pings, if there is room, for a heartbeat that measures the round trip. */
   beat(now: () => bigint): void {
-    // One at a time, so that nothing gathers of a peer that never answers.
-    if (this.isBeating) return
-    const payload = this.pings.nextPayload()
-    if (!this.writer.tryPing(payload)) return
-    const start = now()
-    this.isBeating = true
-    this.pings.add(payload, (isAnswered) => {
-      this.isBeating = false
-      if (isAnswered) this.measured(Duration.nanos(now() - start))
-    })
+    this.pings.beat(now)
   }
 
   /** Sends a Close frame, unless one was sent, and waits for nothing. */
@@ -273,27 +261,6 @@ export class MessageStream implements Incoming, Replier, Metered {
     this.estate.port.destroy(error)
   }
 
-  private pingOnce(payload: Uint8Array | undefined): Effect.Effect<Duration.Duration, ReadError | WriteError> {
-    return Effect.gen({ self: this }, function*() {
-      // A copy, because the pong is compared with it.
-      const mark = payload === undefined ? this.pings.nextPayload() : Buffer.from(payload)
-      const answer = Deferred.makeUnsafe<void, ReadError>()
-      // Fails with what the connection ended of.
-      const answered = (isAnswered: boolean) => Deferred.doneUnsafe(answer, isAnswered ? Exit.void : this.reader.failed)
-      let forget = () => {}
-      const start = yield* Clock.monotonicTimeNanos
-      // In one step with the sending: behind it the fiber may be made to yield, and the pong be there before it goes on.
-      yield* this.writer.ping(mark, () => {
-        if (this.isFinished) answered(false)
-        else forget = this.pings.add(mark, answered)
-      })
-      yield* Effect.onInterrupt(Deferred.await(answer), () => Effect.sync(forget))
-      const roundTrip = Duration.nanos((yield* Clock.monotonicTimeNanos) - start)
-      this.measured(roundTrip)
-      return roundTrip
-    })
-  }
-
   private closeBy(close: Close.Close): Effect.Effect<Close.Close, WriteError> {
     return Effect.suspend(() => {
       const error = this.beginClosing(close)
@@ -303,11 +270,6 @@ export class MessageStream implements Incoming, Replier, Metered {
         () => this.connection.receiveEof()
       )
     })
-  }
-
-  private measured(roundTrip: Duration.Duration): void {
-    this.lastRoundTrip = roundTrip
-    this.meter?.answered(roundTrip)
   }
 
   // What is there already is taken as it is; otherwise the next message goes by pieces from its next part on.

@@ -1,20 +1,73 @@
-/** Pings that we sent and that were not answered yet, oldest first. */
-export class Pings {
-  private list: Array<{ readonly payload: Uint8Array; readonly answered: (isAnswered: boolean) => void }> = []
-  private count = 0
+/** Pings that we send, by whoever wants to know how long the pong takes: the application, or a server's heartbeat. */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { ReadError, WriteError } from "../WebsocketError.ts"
+import type { MessageReader } from "./messageReader.ts"
+import type { MessageWriter } from "./messageWriter.ts"
+import type { Meter } from "./meter.ts"
 
-  /** A payload that no other ping of this connection had. */
-  nextPayload(): Uint8Array {
-    return Buffer.from(`${++this.count}`)
+interface Ping {
+  readonly payload: Uint8Array
+  /** Called back once: true at the pong, false when there will be none. */
+  readonly answered: (isAnswered: boolean) => void
+}
+
+export class Pings {
+  /** How long the newest pong took. */
+  roundTrip: Duration.Duration | undefined = undefined
+
+  private readonly reader: MessageReader
+  private readonly writer: MessageWriter
+  private readonly meter: Meter | undefined
+  // Those that were not answered yet, oldest first.
+  private list: Array<Ping> = []
+  private count = 0
+  private isBeating = false
+  private isOver = false
+
+  constructor(reader: MessageReader, writer: MessageWriter, meter: Meter | undefined) {
+    this.reader = reader
+    this.writer = writer
+    this.meter = meter
   }
 
-  /** Calls back once: true at the pong, false when there will be none. Answers how to forget about it. */
-  add(payload: Uint8Array, answered: (isAnswered: boolean) => void): () => void {
-    const ping = { payload, answered }
-    this.list.push(ping)
-    return () => {
-      this.list = this.list.filter((other) => other !== ping)
+  /** Sends a ping when there is room, and waits for its pong. */
+  ping(payload: Uint8Array | undefined): Effect.Effect<Duration.Duration, ReadError | WriteError> {
+    return Effect.gen({ self: this }, function*() {
+      // A copy, because the pong is compared with it.
+      const mark = payload === undefined ? this.nextPayload() : Buffer.from(payload)
+      const answer = Deferred.makeUnsafe<void, ReadError>()
+      // Fails with what the connection ended of.
+      const answered = (isAnswered: boolean) => Deferred.doneUnsafe(answer, isAnswered ? Exit.void : this.reader.failed)
+      const ping: Ping = { payload: mark, answered }
+      const start = yield* Clock.monotonicTimeNanos
+      // In one step with the sending: behind it the fiber may be made to yield, and the pong be there before it goes on.
+      yield* this.writer.ping(mark, () => {
+        if (this.isOver) answered(false)
+        else this.list.push(ping)
+      })
+      yield* Effect.onInterrupt(Deferred.await(answer), () => Effect.sync(() => this.forget(ping)))
+      const roundTrip = Duration.nanos((yield* Clock.monotonicTimeNanos) - start)
+      this.measured(roundTrip)
+      return roundTrip
+    })
+  }
+
+  /** Sends a ping if there is room, and waits for nothing. One at a time: nothing gathers of a peer that never answers. */
+  beat(now: () => bigint): void {
+    if (this.isBeating) return
+    const payload = this.nextPayload()
+    if (!this.writer.tryPing(payload)) return
+    const start = now()
+    this.isBeating = true
+    const answered = (isAnswered: boolean) => {
+      this.isBeating = false
+      if (isAnswered) this.measured(Duration.nanos(now() - start))
     }
+    this.list.push({ payload, answered })
   }
 
   // RFC 6455 5.5.3: an endpoint "MAY elect to send a Pong frame for only the most recently processed Ping frame", so a pong
@@ -24,7 +77,23 @@ export class Pings {
     for (const { answered } of this.list.splice(0, index + 1)) answered(true)
   }
 
+  /** There will be no more pongs. */
   end(): void {
+    this.isOver = true
     for (const { answered } of this.list.splice(0)) answered(false)
+  }
+
+  // One that no other ping of this connection had.
+  private nextPayload(): Uint8Array {
+    return Buffer.from(`${++this.count}`)
+  }
+
+  private forget(ping: Ping): void {
+    this.list = this.list.filter((other) => other !== ping)
+  }
+
+  private measured(roundTrip: Duration.Duration): void {
+    this.roundTrip = roundTrip
+    this.meter?.answered(roundTrip)
   }
 }
