@@ -47,27 +47,34 @@ export const advance = (state: number, bytes: Uint8Array, from = 0, to = bytes.l
   let at = from
   let now = state
   while (at < to && now !== invalid) {
-    if (now === start) at = skipAscii(bytes, at, to)
+    if (now === start && bytes[at]! < 0x80) at = skipAscii(bytes, at, to)
     if (at < to) now = transitions[now * 256 + bytes[at++]!]!
   }
   return now
 }
 
-// Most text is ASCII: eight bytes a step where the range is long enough to be worth a view, 12 GB/s beside 1.
+// Most text is ASCII: sixteen bytes a step from where it has gone on for long enough to be worth a view.
 const skipAscii = (bytes: Uint8Array, from: number, to: number): number => {
+  const at = skipBytes(bytes, from, Math.min(to, from + 32))
+  if (at < from + 32) return at
+  return skipBytes(bytes, to - at < 64 ? at : skipWords(bytes, at, to), to)
+}
+
+const skipBytes = (bytes: Uint8Array, from: number, to: number): number => {
   let at = from
-  if (to - from >= 64) {
-    const aligned = from + (-(bytes.byteOffset + from) & 7)
-    while (at < aligned && bytes[at]! < 0x80) at++
-    if (at === aligned) {
-      const words = new BigUint64Array(bytes.buffer, bytes.byteOffset + aligned, (to - aligned) >>> 3)
-      let word = 0
-      while (word < words.length && (words[word]! & 0x8080808080808080n) === 0n) word++
-      at = aligned + word * 8
-    }
-  }
   while (at < to && bytes[at]! < 0x80) at++
   return at
+}
+
+const skipWords = (bytes: Uint8Array, from: number, to: number): number => {
+  const aligned = from + (-(bytes.byteOffset + from) & 3)
+  if (skipBytes(bytes, from, aligned) < aligned) return from
+  // Not longs: to compare those takes 12 ns each in Node 24.
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset + aligned, (to - aligned) >>> 2)
+  const last = words.length - 3
+  let at = 0
+  while (at < last && ((words[at]! | words[at + 1]! | words[at + 2]! | words[at + 3]!) & 0x80808080) === 0) at += 4
+  return aligned + at * 4
 }
 
 // RFC 3629 4, as a table: the state behind each byte in each state.
