@@ -1,25 +1,32 @@
-/** Times two tasks in turn, so that both see the same noise. Answers the median of each, in nanoseconds. */
+import * as Effect from "effect/Effect"
+import { median } from "./statistics.ts"
+
+/** Nanoseconds of the clock on the wall. */
+export const wall = (): number => Number(process.hrtime.bigint())
+
+/** Nanoseconds of CPU, of all threads. */
+export const cpu = (): number => {
+  const { system, user } = process.cpuUsage()
+  return (system + user) * 1000
+}
+
+/** Times tasks in turn, so that all see the same noise. Answers the median of each, in nanoseconds. */
 export const inTurn = (
   rounds: number,
-  a: () => unknown,
-  b: () => unknown
-): readonly [a: number, b: number] => {
-  const times = { a: [] as Array<number>, b: [] as Array<number> }
-  for (let round = -warmUps; round < rounds; round++) {
-    const [timeA, timeB] = [time(a), time(b)]
-    if (round < 0) continue
-    times.a.push(timeA)
-    times.b.push(timeB)
-  }
-  return [median(times.a), median(times.b)]
-}
+  tasks: ReadonlyArray<Effect.Effect<unknown>>,
+  clock: () => number = wall
+): Effect.Effect<ReadonlyArray<number>> =>
+  Effect.gen(function*() {
+    const times = tasks.map((): Array<number> => [])
+    for (let round = -warmUps; round < rounds; round++) {
+      for (const [i, task] of tasks.entries()) {
+        const start = clock()
+        yield* task
+        const nanoseconds = clock() - start
+        if (round >= 0) times[i]!.push(nanoseconds)
+      }
+    }
+    return times.map(median)
+  })
 
 const warmUps = 10
-
-const time = (task: () => unknown): number => {
-  const start = process.hrtime.bigint()
-  task()
-  return Number(process.hrtime.bigint() - start)
-}
-
-const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!

@@ -1,0 +1,51 @@
+/** What decoders are fed with, and the two of them. */
+import { Frame, FrameDecoder, Opcode } from "@websocket-stream/core"
+import * as Result from "effect/Result"
+import { strict as assert } from "node:assert"
+import { Receiver } from "ws"
+
+const maxFrameSize = 64 * 1024 * 1024
+
+/** Masked binary frames, in chunks as a socket gives them. */
+export const stream = (payloadBytes: number, frames: number, chunkBytes: number): ReadonlyArray<Uint8Array> => {
+  const one = Frame.encode(Frame.make(Opcode.Binary, new Uint8Array(payloadBytes).fill(7)), 0x12345678)
+  const bytes = new Uint8Array(one.length * frames)
+  for (let i = 0; i < frames; i++) bytes.set(one, i * one.length)
+  const chunks: Array<Uint8Array> = []
+  for (let at = 0; at < bytes.length; at += chunkBytes) chunks.push(bytes.slice(at, at + chunkBytes))
+  return chunks
+}
+
+/** Decodes a fresh copy of the chunks, as a decoder that owns them is given, and answers how many frames there were. */
+export const ours = (chunks: ReadonlyArray<Uint8Array>, onPayload?: (payload: Uint8Array) => void): number => {
+  const decoder = FrameDecoder.make({ role: "server", maxFrameSize, ownsChunks: true })
+  let frames = 0
+  for (const chunk of chunks) {
+    decoder.push(new Uint8Array(chunk))
+    for (let next = decoder.next(); Result.isSuccess(next) && next.success !== undefined; next = decoder.next()) {
+      frames++
+      onPayload?.(next.success.payload)
+    }
+  }
+  return frames
+}
+
+/** The same by the receiver of `ws`. */
+export const theirs = (chunks: ReadonlyArray<Uint8Array>, onPayload?: (payload: Uint8Array) => void): number => {
+  const receiver = new Receiver({ isServer: true, maxPayload: maxFrameSize })
+  let frames = 0
+  receiver.on("message", (payload: Buffer) => {
+    frames++
+    onPayload?.(payload)
+  })
+  for (const chunk of chunks) receiver.write(Buffer.from(chunk))
+  return frames
+}
+
+/** Both find the frames that are there. */
+export const check = (chunks: ReadonlyArray<Uint8Array>, payloadBytes: number, frames: number): void => {
+  const expected = Buffer.alloc(payloadBytes, 7)
+  const checkPayload = (payload: Uint8Array) => assert.ok(expected.equals(payload))
+  assert.equal(ours(chunks, checkPayload), frames)
+  assert.equal(theirs(chunks, checkPayload), frames)
+}

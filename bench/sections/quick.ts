@@ -1,0 +1,44 @@
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { chart } from "../report/chart.ts"
+import { compare, type Settings } from "../support/compare.ts"
+import { all, messages, net } from "../support/contestants.ts"
+import { startLoad } from "../support/loads.ts"
+import { startServers } from "../support/servers.ts"
+import { workloads } from "../support/workloads.ts"
+import { codecSection } from "./codec.ts"
+import { fairnessSection } from "./fairness.ts"
+import { growthSection } from "./growth.ts"
+import { idleSection } from "./idle.ts"
+import { type Measured, workloadsSection } from "./workloads.ts"
+
+/** What every server answers is compared with what it should be, once, and its time means nothing. */
+const settings: Settings = { rounds: 1, seconds: 0 }
+
+/** All of it with a few connections: the servers are right, and the benchmark still runs. `net` is the quickest to start. */
+export const quick = Effect.gen(function*() {
+  const measured = yield* quickWorkloads
+  const scale = { receivers: [1, 3], sizes: [16 * 1024, 64 * 1024], connections: [10] } as const
+  const sections = [
+    workloadsSection(measured, settings),
+    yield* growthSection([net], settings, scale),
+    yield* fairnessSection([net], settings, 10),
+    yield* idleSection([messages], 10),
+    yield* codecSection(0)
+  ]
+  const tables = sections.flatMap(({ body }) => body.match(/^\| -/gm) ?? []).length
+  const bars = chart(measured).match(/<rect class="(ours|peer)"/g)?.length
+  yield* Console.log(
+    `${all.length} servers and the codec answer as they should; ${tables} tables, and a picture of ${bars} bars`
+  )
+})
+
+/** The servers are shared by all workloads here, which saves most of the time. */
+const quickWorkloads = Effect.gen(function*() {
+  const servers = yield* startServers(all)
+  const load = yield* startLoad()
+  return yield* Effect.forEach(workloads, (workload) => {
+    const few = { ...workload, connections: Math.min(workload.connections, 4) }
+    return Effect.map(compare(load, servers, few, settings), (entries): Measured => ({ workload, entries }))
+  })
+}).pipe(Effect.scoped)

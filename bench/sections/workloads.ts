@@ -1,0 +1,74 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { pinning, stamp } from "../report/machine.ts"
+import { duration, short, withSpread } from "../report/numbers.ts"
+import type { Section } from "../report/section.ts"
+import { table } from "../report/table.ts"
+import { compare, type Entry, type Settings } from "../support/compare.ts"
+import { type Contestant, reference } from "../support/contestants.ts"
+import { startLoad } from "../support/loads.ts"
+import { startServers } from "../support/servers.ts"
+import { median, ratio } from "../support/statistics.ts"
+import { type Described, workloads } from "../support/workloads.ts"
+
+/** One workload, measured. */
+export interface Measured {
+  readonly workload: Described
+  readonly entries: ReadonlyArray<Entry>
+}
+
+/** W1 to W6, or those that are named, each with fresh servers. */
+export const measureWorkloads = (
+  contestants: ReadonlyArray<Contestant>,
+  settings: Settings,
+  only: Option.Option<string>
+) =>
+  Effect.forEach(
+    workloads.filter(({ name }) => Option.isNone(only) || only.value === name),
+    (workload) =>
+      Effect.gen(function*() {
+        const servers = yield* startServers(contestants)
+        const load = yield* startLoad()
+        const measured: Measured = { workload, entries: yield* compare(load, servers, workload, settings) }
+        return measured
+      }).pipe(Effect.scoped)
+  )
+
+/** A table of ratios, and a table for each workload. */
+export const workloadsSection = (measured: ReadonlyArray<Measured>, { rounds, seconds }: Settings): Section => {
+  const body = [
+    stamp(`${rounds} rounds of ${seconds} s for each, in turn, ${pinning}`),
+    `CPU of the server for a message, as a ratio to ${reference.name}: higher is better, and 2 is half the CPU.`,
+    summary(measured),
+    ...measured.map(details)
+  ]
+  return { id: "workloads", title: "Messages", body: body.join("\n\n") }
+}
+
+const summary = (measured: ReadonlyArray<Measured>): string => {
+  const contestants = measured[0]?.entries.map(({ contestant }) => contestant) ?? []
+  const rows = contestants.map((contestant, i) => [
+    contestant.name,
+    ...measured.map(({ entries }) => short(ratio(cpuOf(referenceOf(entries)), cpuOf(entries[i]!)).median))
+  ])
+  return table(["", ...measured.map(({ workload }) => workload.name)], rows)
+}
+
+const details = ({ entries, workload }: Measured): string => {
+  const rows = entries.map((entry) => [
+    entry.contestant.name,
+    `${short(median(cpuOf(entry)))} µs`,
+    withSpread(ratio(cpuOf(referenceOf(entries)), cpuOf(entry))),
+    short(median(entry.samples.map(({ rate }) => rate))),
+    duration(median(entry.samples.map(({ p50 }) => p50))),
+    duration(median(entry.samples.map(({ p99 }) => p99))),
+    `${Math.round(median(entry.samples.map(({ loadBusy }) => loadBusy)) * 100)} %`
+  ])
+  const header = ["", "CPU a message", "ratio (least to most)", "messages a second", "p50", "p99", "load busy"]
+  return `### ${workload.name}: ${workload.description}\n\n${table(header, rows)}`
+}
+
+const cpuOf = ({ samples }: Entry): ReadonlyArray<number> => samples.map(({ cpu }) => cpu)
+
+const referenceOf = (entries: ReadonlyArray<Entry>): Entry =>
+  entries.find(({ contestant }) => contestant === reference) ?? entries[0]!

@@ -1,0 +1,27 @@
+/** Ours by frames: no message is put together, and nothing is answered but by the loop. */
+import { type WebsocketStream, WebsocketUpgrade } from "@websocket-stream/node"
+import * as Effect from "effect/Effect"
+import { createServer } from "node:http"
+import { bind } from "./bind.ts"
+import { toOthers } from "./others.ts"
+import { type Listen, maxMessageSize } from "./task.ts"
+
+type FrameStream = WebsocketStream.WebsocketStream["Service"]
+
+export const listen: Listen = Effect.fnUntraced(function*(task) {
+  const server = createServer()
+  const handler = task === "echo" ? echo : broadcast(new Set())
+  yield* Effect.forkScoped(
+    WebsocketUpgrade.run(server, ({ stream }) => handler(stream), { limits: { maxMessageSize } })
+  )
+  return yield* bind(server)
+})
+
+const echo = (stream: FrameStream) =>
+  Effect.forever(Effect.flatMap(stream.readAll, stream.writeAll), { disableYield: true })
+
+const broadcast = (all: Set<FrameStream>) => (stream: FrameStream) => {
+  all.add(stream)
+  const tell = Effect.flatMap(stream.readAll, (frames) => toOthers(all, stream, (other) => other.writeAll(frames)))
+  return Effect.forever(tell, { disableYield: true }).pipe(Effect.ensuring(Effect.sync(() => all.delete(stream))))
+}

@@ -1,0 +1,48 @@
+/** The process of one server: `node servers/main.ts MODULE`. It serves, and tells what it used. */
+import * as Effect from "effect/Effect"
+import { collected } from "../support/collected.ts"
+import { obey } from "../support/commands.ts"
+import type { Listen, Task } from "./task.ts"
+
+const modules = {
+  each: () => import("./each.ts"),
+  effect: () => import("./effect.ts"),
+  frames: () => import("./frames.ts"),
+  messages: () => import("./messages.ts"),
+  net: () => import("./net.ts"),
+  uws: () => import("./uws.ts"),
+  ws: () => import("./ws.ts")
+} satisfies Record<string, () => Promise<{ readonly listen: Listen }>>
+
+export type Module = keyof typeof modules
+
+const isModule = (name: string): name is Module => Object.hasOwn(modules, name)
+
+const [name = ""] = process.argv.slice(2)
+if (!isModule(name)) throw new Error(`Expected one of ${Object.keys(modules).join(", ")}, got "${name}"`)
+const chosen = modules[name]
+
+export interface Memory {
+  /** Bytes of the whole process. */
+  readonly resident: number
+  /** Bytes of JavaScript objects among these. */
+  readonly heap: number
+}
+
+const commands = {
+  listen: (task: Task) => Effect.flatMap(Effect.promise(chosen), ({ listen }) => listen(task)),
+
+  /** Microseconds of CPU that the process has taken so far, those of its collector threads and in the kernel included. */
+  cpu: () =>
+    Effect.sync(() => {
+      const { system, user } = process.cpuUsage()
+      return system + user
+    }),
+
+  /** What is left after a full collection. */
+  memory: () => Effect.map(collected, ({ heapUsed, rss }): Memory => ({ resident: rss, heap: heapUsed }))
+}
+
+export type ServerCommands = typeof commands
+
+obey(commands)

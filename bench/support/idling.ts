@@ -1,0 +1,81 @@
+/** What a connection costs over which nothing goes: memory, its opening, and how all of them answer at once. */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import type { Seen } from "../load/run.ts"
+import type { Contestant } from "./contestants.ts"
+import * as Descriptors from "./descriptors.ts"
+import { openAll, startLoads } from "./loads.ts"
+import { checkRoom } from "./room.ts"
+import { startServer } from "./servers.ts"
+
+export interface Idle {
+  readonly contestant: Contestant
+  readonly connections: number
+  /** Bytes of a connection. */
+  readonly resident: number
+  readonly heap: number
+  /** Microseconds of CPU to accept one. */
+  readonly acceptCpu: number
+  /** Connections accepted in a second. */
+  readonly acceptRate: number
+  /** All answer a ping: not where there is no protocol. */
+  readonly pings: Answered | undefined
+  /** All send a message back. */
+  readonly messages: Answered
+}
+
+export interface Answered extends Seen {
+  /** Microseconds of the server's CPU for one. */
+  readonly serverCpu: number
+}
+
+/** Opens so many connections to a contestant's server, lets all of them answer, and closes them. */
+export const idle = (contestant: Contestant, connections: number) =>
+  Effect.gen(function*() {
+    yield* Descriptors.check(connections)
+    yield* checkRoom(connections)
+    const tell = (what: string) => Console.error(`${connections} idle, ${contestant.name}: ${what}`)
+    const { ask } = yield* startServer(contestant, connections)
+    const loads = yield* startLoads(connections)
+    const port = yield* ask("listen", "echo")
+    const options = { port, protocol: contestant.protocol, size: 125 }
+
+    // What is loaded and compiled for the first of them is not the cost of one.
+    const first = yield* openAll(loads, { ...options, connections: Math.min(connections, 200) })
+    yield* first.run("echo")
+    yield* first.reset
+    const before = yield* ask("memory")
+
+    const cpuBefore = yield* ask("cpu")
+    const started = performance.now()
+    const crowd = yield* openAll(loads, { ...options, connections })
+    const seconds = (performance.now() - started) / 1000
+    const acceptCpu = (yield* ask("cpu")) - cpuBefore
+    yield* tell(`open after ${seconds.toFixed(1)} s`)
+    const after = yield* ask("memory")
+
+    const answered = Effect.fnUntraced(function*(kind: "echo" | "ping") {
+      const before = yield* ask("cpu")
+      const seen = yield* crowd.run(kind)
+      const cpu = (yield* ask("cpu")) - before
+      yield* tell(`${seen.messages} answers in ${seen.seconds.toFixed(2)} s`)
+      const answered: Answered = { ...seen, serverCpu: cpu / seen.messages }
+      return answered
+    })
+    const pings = contestant.protocol === "tcp" ? undefined : yield* answered("ping")
+    const messages = yield* answered("echo")
+    if (contestant.protocol === "tcp") yield* crowd.reset
+    else yield* crowd.run("close")
+    yield* tell("closed")
+    const seen: Idle = {
+      contestant,
+      connections,
+      resident: (after.resident - before.resident) / connections,
+      heap: (after.heap - before.heap) / connections,
+      acceptCpu: acceptCpu / connections,
+      acceptRate: connections / seconds,
+      pings,
+      messages
+    }
+    return seen
+  }).pipe(Effect.scoped)
