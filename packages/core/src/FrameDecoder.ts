@@ -77,6 +77,8 @@ export interface Options {
   readonly rsv1?: boolean | undefined
   /** Whether chunks are the decoder's to write to from `push` on. Saves a copy of each masked payload. Default: false. */
   readonly ownsChunks?: boolean | undefined
+  /** Memory for a payload, to be filled to the last byte: it need not be zeroed. Default: `new Uint8Array(length)`. */
+  readonly allocate?: ((length: number) => Uint8Array) | undefined
 }
 
 /**
@@ -164,13 +166,15 @@ class Decoder implements FrameDecoder {
 
   // The frame being read: its header, and of its payload what `next` keeps, or how much `nextPart` has given.
   private readonly header: FrameHeader
+  private readonly allocate: ((length: number) => Uint8Array) | undefined
   private lazyPieces: Pieces | undefined = undefined
   private begun = false
   private given = 0
 
-  constructor({ maxFrameSize, ownsChunks = false, role, rsv1 = false }: Options) {
+  constructor({ allocate, maxFrameSize, ownsChunks = false, role, rsv1 = false }: Options) {
     this.masked = role === "server"
     this.ownsChunks = ownsChunks
+    this.allocate = allocate
     this.header = new FrameHeader({ masked: this.masked, maxFrameSize, rsv1 })
   }
 
@@ -290,7 +294,7 @@ class Decoder implements FrameDecoder {
 
   // Made when a payload comes in pieces: most connections never have one.
   private get pieces(): Pieces {
-    return this.lazyPieces ??= new Pieces()
+    return this.lazyPieces ??= new Pieces(this.allocate)
   }
 
   private get hasPieces(): boolean {

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import type { Duplex } from "node:stream"
 import type { Io, ReadError, WriteError } from "../WebsocketError.ts"
 import type { Mode, WebsocketStream } from "../WebsocketStream.ts"
+import { allocate } from "./allocate.ts"
 import { type Listener, Port } from "./duplex.ts"
 import { FrameReader, type Modal } from "./frameReader.ts"
 import { FrameWriter } from "./frameWriter.ts"
@@ -63,7 +64,7 @@ export class FrameStream implements Listener, Modal {
     this.port = new Port(duplex, this)
     const { ownsChunks } = this.port
     this.limits = limits
-    this.decoder = FrameDecoder.make({ role, maxFrameSize: limits.maxFrameSize, rsv1, ownsChunks })
+    this.decoder = FrameDecoder.make({ role, maxFrameSize: limits.maxFrameSize, rsv1, ownsChunks, allocate })
     this.reader = new FrameReader(this.port, this.decoder, this)
     this.incoming = this.reader
     this.writer = new FrameWriter(this.port, role === "client", this)

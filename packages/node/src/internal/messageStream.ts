@@ -20,6 +20,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import type { Closed, Websocket } from "../Websocket.ts"
 import { Encode, type Io, type ReadError, WriteError } from "../WebsocketError.ts"
+import { allocate } from "./allocate.ts"
 import { type CompressionOptions, Deflater, Inflater } from "./deflate.ts"
 import type { Estate, Incoming } from "./frameStream.ts"
 import { MessageReader, type Replier } from "./messageReader.ts"
@@ -330,10 +331,6 @@ const finish = (failure: Exit.Exit<never, ReadError>): Effect.Effect<void, ReadE
 
 const endIfClean = (error: ReadError): Effect.Effect<never, ReadError | Cause.Done> =>
   error.reason._tag === "Closed" && error.reason.clean ? Cause.done() : Effect.fail(error)
-
-// Not zeroed, because a message fills it: a tenth of what it costs to put 64 KiB together. Small ones are not worth it.
-const allocate = (length: number): Uint8Array =>
-  length < 4096 ? new Uint8Array(length) : new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
 
 // What unfinished messages hold, of all connections of the process together.
 const budget = Budget.make()

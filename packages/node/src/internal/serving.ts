@@ -5,6 +5,7 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -127,10 +128,11 @@ const enter = <A, RA>(
 ) =>
   Effect.gen(function*() {
     const { meter, settings: { handshakeDeadline, options } } = reception
-    const admitted = yield* Effect.timeoutOrElse(running.admit, { duration: handshakeDeadline, orElse: tookTooLong })
-      .pipe(
-        Effect.tapErrorTag("Refusal", (refusal) => refuse(reception, upgrade, refusal))
-      )
+    const admitted = yield* Effect.tapErrorTag(
+      inTime(running.admit, handshakeDeadline),
+      "Refusal",
+      (refusal) => refuse(reception, upgrade, refusal)
+    )
     if (shift.isDraining) {
       yield* reception.turnAway(upgrade.socket)
       return undefined
@@ -142,6 +144,10 @@ const enter = <A, RA>(
     meter?.accepted()
     return { ws, admitted }
   })
+
+// A race takes two fibers more, of which there is no need where everybody is admitted.
+const inTime = <A, R>(admit: Effect.Effect<A, Refusal, R>, deadline: Duration.Duration): Effect.Effect<A, Refusal, R> =>
+  Exit.isExit(admit) ? admit : Effect.timeoutOrElse(admit, { duration: deadline, orElse: tookTooLong })
 
 const tookTooLong = () => new Refusal({ status: 503, body: "it took too long to find out who may connect\n" })
 
