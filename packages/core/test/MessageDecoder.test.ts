@@ -4,6 +4,7 @@ import * as FrameDecoder from "@websocket-stream/core/FrameDecoder"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import type { Reason } from "@websocket-stream/core/ProtocolError"
 import * as Arbitrary from "effect/Arbitrary"
+import { isUtf8 } from "node:buffer"
 import { boolean, elementOf, maskingKey, role } from "./support/arbitraries.ts"
 import { assemble, assembled, makeDecoder, readableMessages } from "./support/assembling.ts"
 import { concat, splitAt } from "./support/bytes.ts"
@@ -112,15 +113,16 @@ describe("a text", { timeout }, () => {
       nearlyText,
       (payload) => Arbitrary.all({ payload: Arbitrary.Constant(payload), cuts: cutsOf(payload, 4) })
     ),
-    inPieces: boolean
-  }, ({ cut: { cuts, payload }, inPieces }) => {
+    inPieces: boolean,
+    isUtf8: elementOf([undefined, isUtf8])
+  }, ({ cut: { cuts, payload }, inPieces, isUtf8 }) => {
     // Each byte a part of its own, and a header before each frame that has any.
     const parts = fragment(Opcode.Text, payload, cuts).flatMap((frame) =>
       partsOf(frame, Array.from({ length: frame.payload.length }, (_, i) => i))
     )
     const { invalidAt, isWhole } = NaiveUtf8.check(payload)
     const budget = { held: 0 }
-    const { failedAt, failure } = assemble(parts, makeDecoder({ budget }), inPieces)
+    const { failedAt, failure } = assemble(parts, makeDecoder({ budget, isUtf8 }), inPieces)
     assert.deepStrictEqual(failure, isWhole ? undefined : { _tag: "InvalidUtf8" })
     assert.strictEqual(budget.held, 0)
     if (failedAt === undefined) return
@@ -129,6 +131,35 @@ describe("a text", { timeout }, () => {
     assert.strictEqual(arrived, invalidAt === undefined ? payload.length : invalidAt + 1)
     if (invalidAt === undefined) assert.strictEqual(failedAt, parts.length - 1)
   }, { arbitrary: { runs: 300 } })
+
+  it.prop("is judged the same by a validator of the platform's own, in whole frames", {
+    cut: Arbitrary.flatMap(
+      nearlyText,
+      (payload) => Arbitrary.all({ payload: Arbitrary.Constant(payload), cuts: cutsOf(payload, 4) })
+    )
+  }, ({ cut: { cuts, payload } }) => {
+    const parts = fragment(Opcode.Text, payload, cuts).map(wholePart)
+    const [ours, theirs] = [{}, { isUtf8 }].map((options) => assemble(parts, makeDecoder(options)))
+    assert.deepStrictEqual([theirs!.failure, theirs!.failedAt], [ours!.failure, ours!.failedAt])
+    assert.deepStrictEqual(readableMessages(theirs!.messages), readableMessages(ours!.messages))
+  }, { arbitrary: { runs: 500 } })
+
+  it("asks that validator for what comes whole, and for nothing else", () => {
+    const asked: Array<number> = []
+    const decoder = makeDecoder({
+      isUtf8: (bytes) => {
+        asked.push(bytes.length)
+        return true
+      }
+    })
+    assembled(fragment(Opcode.Text, utf8("Grüße"), [3, 4]).map(wholePart), decoder)
+    assembled(
+      [wholePart(Frame.make(Opcode.Text, utf8("abc"))), wholePart(Frame.make(Opcode.Binary, utf8("d")))],
+      decoder
+    )
+    // The first two fragments are no whole text, and the third is what is left of one.
+    assert.deepStrictEqual(asked, [3, 3])
+  })
 
   it("is judged before its frame is whole", () => {
     const [header, bytes] = partsOf(Frame.make(Opcode.Text, new Uint8Array(1_000_000).fill(0xff)), [0, 1])

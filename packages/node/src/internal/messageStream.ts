@@ -18,6 +18,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
+import { isUtf8 } from "node:buffer"
 import type { Closed, Websocket } from "../Websocket.ts"
 import { Encode, type Io, type ReadError, WriteError } from "../WebsocketError.ts"
 import { allocate } from "./allocate.ts"
@@ -73,7 +74,8 @@ export class MessageStream implements Incoming, Replier, Metered {
       maxFragments: limits.maxFragments,
       maxHeldBytes: limits.maxHeldBytes,
       budget,
-      allocate
+      allocate,
+      isUtf8
     })
     const deflater = deflate === undefined ? undefined : new Deflater(role, deflate, compression)
     const inflater = deflate === undefined ? undefined : new Inflater(role, deflate, limits.maxInflatedSize)
