@@ -101,8 +101,7 @@ export class MessageReader extends Supply<Message.Message> {
   }
 
   abandon(): void {
-    this.queue = []
-    this.taken = 0
+    this.forgetQueue()
     this.failWith(abnormal("Us"))
     this.connection.receiveEof()
     this.wake()
@@ -128,9 +127,7 @@ export class MessageReader extends Supply<Message.Message> {
 
   /** Nobody is to receive any more: whoever waits is told so now. Frames are still read, for the closing handshake. */
   giveUp(): void {
-    this.queue = []
-    this.taken = 0
-    this.queued = 0
+    this.forgetQueue()
     this.failTakers(abnormal("Us"))
     this.dropUnawaited()
   }
@@ -318,6 +315,12 @@ export class MessageReader extends Supply<Message.Message> {
     this.connection.receiveEof()
     this.failWith(typeof ended === "object" ? ended : abnormal(ended, this.decoder.bufferedBytes > 0))
     this.replier.finish()
+  }
+
+  private forgetQueue(): void {
+    this.queue = []
+    this.taken = 0
+    this.queued = 0
   }
 
   private failWith(reason: ReadError["reason"]): void {

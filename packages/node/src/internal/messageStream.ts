@@ -103,19 +103,19 @@ export class MessageStream implements Incoming, Replier, Metered {
   }
 
   get runForEachArray(): Websocket["Service"]["runForEachArray"] {
-    return (use) => this.reader.forEachBatch(use, finish)
+    return (use) => this.reader.forEachBatch(use, voidIfClean)
   }
 
   get runForEach(): Websocket["Service"]["runForEach"] {
     return (use) =>
       this.reader.forEachBatch(
         (messages) => messages.length === 1 ? use(messages[0]) : Effect.forEach(messages, use, { discard: true }),
-        finish
+        voidIfClean
       )
   }
 
   get messages(): Stream.Stream<Message.Message, ReadError> {
-    return Stream.fromPull(Effect.succeed(Effect.catchTag(this.reader.all, "ReadError", endIfClean)))
+    return Stream.fromPull(Effect.succeed(Effect.catchIf(this.reader.all, isClean, () => Cause.done())))
   }
 
   get receiveStream(): Effect.Effect<ReceivedStream, ReadError, Scope.Scope> {
@@ -328,11 +328,10 @@ const until = (waiters: Waiters<() => void>, isDone: () => boolean): Effect.Effe
     return Effect.sync(() => waiters.remove(done))
   })
 
-const finish = (failure: Exit.Exit<never, ReadError>): Effect.Effect<void, ReadError> =>
-  Effect.catchIf(failure, ({ reason }) => reason._tag === "Closed" && reason.clean, () => Effect.void)
+const isClean = ({ reason }: ReadError): boolean => reason._tag === "Closed" && reason.clean
 
-const endIfClean = (error: ReadError): Effect.Effect<never, ReadError | Cause.Done> =>
-  error.reason._tag === "Closed" && error.reason.clean ? Cause.done() : Effect.fail(error)
+const voidIfClean = (failure: Exit.Exit<never, ReadError>): Effect.Effect<void, ReadError> =>
+  Effect.catchIf(failure, isClean, () => Effect.void)
 
 // What unfinished messages hold, of all connections of the process together.
 const budget = Budget.make()
