@@ -213,8 +213,8 @@ export const finish = (duplex: Duplex, linger: Duration.Input): Effect.Effect<vo
     return Effect.sync(done)
   })
 
-// 24 days. Node takes a longer time, or an infinite one, for a millisecond.
-const longestTimer = 2 ** 31 - 1
+/** Milliseconds, 24 days. Node takes a longer time, or an infinite one, for a millisecond. */
+export const longestTimer = 2 ** 31 - 1
 
 // One set of listeners for all streams, and the port found through the stream: closures would cost half a kilobyte each.
 const port = Symbol("@websocket-stream/node/port")

@@ -8,7 +8,7 @@ import * as Https from "node:https"
 import type { Socket } from "node:net"
 import { InvalidOption, ListenError } from "../WebsocketError.ts"
 import type { Address, ListenOptions } from "../WebsocketServer.ts"
-import { ioReason } from "./duplex.ts"
+import { ioReason, longestTimer } from "./duplex.ts"
 
 export interface Limits {
   readonly handshakeDeadline: Duration.Duration
@@ -50,8 +50,8 @@ const create = (
       new OptionError({ option: "tls", value: "without a certificate", expected: "given cert and key, or pfx" })
     )
   }
-  // Node takes whole milliseconds, and no more than its timers do: 24 days.
-  const deadline = Math.min(Math.ceil(Duration.toMillis(handshakeDeadline)), 2 ** 31 - 1)
+  // Node takes whole milliseconds, and no more than its timers do.
+  const deadline = Math.min(Math.ceil(Duration.toMillis(handshakeDeadline)), longestTimer)
   const options = {
     // Node answers 408 to whoever takes longer to send its request, and cuts who sends none.
     headersTimeout: deadline,
