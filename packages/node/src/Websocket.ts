@@ -259,7 +259,7 @@ export const make = (
   Effect.uninterruptible(Effect.gen(function*() {
     const wrong = checkMessageOptions(options)
     if (wrong !== undefined) return yield* wrong
-    const meter = options?.metrics === true ? yield* Meter.current : undefined
+    const meter = yield* Meter.currentIf(options?.metrics)
     const messages = stream instanceof FrameStream
       ? stream.takeOver((estate) =>
         new MessageStream(estate, {

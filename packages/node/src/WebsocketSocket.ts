@@ -4,7 +4,6 @@
  *
  * @since 0.1.0
  */
-import * as CloseCode from "@websocket-stream/core/CloseCode"
 import type { Message } from "@websocket-stream/core/Message"
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
@@ -18,9 +17,9 @@ import * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
 import { closeCodeOf } from "./internal/closed.ts"
 import { MessageStream } from "./internal/messageStream.ts"
+import { openFailed, socketError } from "./internal/socketErrors.ts"
 import type { Websocket } from "./Websocket.ts"
 import * as WebsocketClient from "./WebsocketClient.ts"
-import { isOpenError, type ReadError, type WriteError } from "./WebsocketError.ts"
 import * as WebsocketServer from "./WebsocketServer.ts"
 
 /**
@@ -268,24 +267,6 @@ const writeAll = (
   ws: Websocket["Service"],
   chunks: Arr.NonEmptyReadonlyArray<Uint8Array | string>
 ): Effect.Effect<void, Socket.SocketError> => Effect.mapError(ws.sendAll(chunks), socketError)
-
-const openFailed = (cause: unknown): Socket.SocketError => {
-  const kind = isOpenError(cause) && cause.reason._tag === "Deadline" ? "Timeout" : "Unknown"
-  return new Socket.SocketError({ reason: new Socket.SocketOpenError({ kind, cause }) })
-}
-
-const socketError = (error: ReadError | WriteError): Socket.SocketError =>
-  new Socket.SocketError({ reason: reasonOf(error) })
-
-const reasonOf = (cause: ReadError | WriteError): Socket.SocketErrorReason => {
-  const { reason } = cause
-  if (reason._tag === "Closed") return new Socket.SocketCloseError({ code: reason.code, closeReason: reason.reason })
-  // RFC 6455 7.1.5: "considered to be 1006". Whatever is no close, an `RpcServer` takes for a bug.
-  if (reason._tag === "Io") {
-    return new Socket.SocketCloseError({ code: CloseCode.AbnormalClosure, closeReason: reason.message })
-  }
-  return cause._tag === "ReadError" ? new Socket.SocketReadError({ cause }) : new Socket.SocketWriteError({ cause })
-}
 
 // Expected, also where Effect's own handlers make a defect of it: what became of one connection is no news to the server.
 const endQuietly = <E>(cause: Cause.Cause<E>): Effect.Effect<void, E> => {

@@ -8,6 +8,18 @@ import { Refusal } from "../WebsocketRequest.ts"
 export const isEnd = (error: unknown): error is ReadError | WriteError | OpenError | Refusal =>
   error instanceof ReadError || error instanceof WriteError || error instanceof Refusal || isBadRequest(error)
 
+/** What was thrown or failed with, nothing for an interruption. */
+export const errorOf = (reason: Cause.Reason<unknown>): unknown => {
+  switch (reason._tag) {
+    case "Fail":
+      return reason.error
+    case "Die":
+      return reason.defect
+    case "Interrupt":
+      return undefined
+  }
+}
+
 /** Logs why a connection's fiber failed. */
 export const logUnlessEnd = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   cause.reasons.every(isEndReason)
@@ -20,13 +32,4 @@ const isBadRequest = (error: unknown): error is OpenError =>
 
 // Each of them: a bug beside the end of the connection, in a finalizer say, is still one. Effect makes defects of the failures
 // next to it.
-const isEndReason = (reason: Cause.Reason<unknown>): boolean => {
-  switch (reason._tag) {
-    case "Fail":
-      return isEnd(reason.error)
-    case "Die":
-      return isEnd(reason.defect)
-    case "Interrupt":
-      return true
-  }
-}
+const isEndReason = (reason: Cause.Reason<unknown>): boolean => reason._tag === "Interrupt" || isEnd(errorOf(reason))

@@ -18,9 +18,10 @@ import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import { OpenError } from "../WebsocketError.ts"
 import { fromWebsocket } from "../WebsocketSocket.ts"
-import { isEnd } from "./handlerEnd.ts"
+import { errorOf, isEnd } from "./handlerEnd.ts"
 import { HttpUpgrade, type HttpUpgrades, noteListeners } from "./httpUpgrade.ts"
-import { sweepInterval } from "./serving.ts"
+import { sweepInterval } from "./serverOptions.ts"
+import { openFailed } from "./socketErrors.ts"
 import { sweep } from "./sweep.ts"
 import { receiveUpgrade } from "./upgrade.ts"
 
@@ -126,9 +127,6 @@ const socketOf = (upgrade: HttpUpgrade, headers: OpeningHandshake.HeaderLines): 
     })
   })
 
-const openFailed = (cause: OpenError): Socket.SocketError =>
-  new Socket.SocketError({ reason: new Socket.SocketOpenError({ kind: "Unknown", cause }) })
-
 // A refusal is a response like any other, so that middleware sees its status; where there was an upgrade it has been sent.
 const refused = <E>(cause: Cause.Cause<E>): Effect.Effect<HttpServerResponse.HttpServerResponse, E> => {
   const [error, ...others] = cause.reasons.map(errorOf)
@@ -153,15 +151,4 @@ const ended = <E>(
     HttpMiddleware.withLoggerDisabled(Effect.logError("WebSocket handler failed", cause)),
     Effect.failCause(cause)
   )
-}
-
-const errorOf = (reason: Cause.Reason<unknown>): unknown => {
-  switch (reason._tag) {
-    case "Fail":
-      return reason.error
-    case "Die":
-      return reason.defect
-    case "Interrupt":
-      return undefined
-  }
 }

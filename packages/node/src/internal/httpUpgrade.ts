@@ -1,7 +1,6 @@
 /** The upgrades of an HTTP server that may answer them in its own way: each is a request until it is opened. */
 import * as Close from "@websocket-stream/core/Close"
 import type { HeaderLines } from "@websocket-stream/core/OpeningHandshake"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
@@ -12,11 +11,10 @@ import * as Websocket from "../Websocket.ts"
 import { InvalidOption, OpenError } from "../WebsocketError.ts"
 import type { UpgradeOptions } from "../WebsocketHttpServer.ts"
 import * as WebsocketUpgrade from "../WebsocketUpgrade.ts"
+import { drain } from "./drain.ts"
 import { checkMessageOptions } from "./messageOptions.ts"
-import type { MessageStream } from "./messageStream.ts"
 import * as Meter from "./meter.ts"
 import type { Settings } from "./serverOptions.ts"
-import { countRefusal, ours } from "./serving.ts"
 import type { Swept } from "./sweep.ts"
 import { Vigil } from "./vigil.ts"
 
@@ -39,17 +37,14 @@ export class HttpUpgrades {
   get enter(): Effect.Effect<boolean, never, Scope.Scope> {
     return Effect.suspend(() => {
       if (this.isDraining || this.connections >= this.settings.maxConnections) {
-        return Effect.as(this.countRefusal, false)
+        return Effect.map(Meter.currentIf(this.settings.options.metrics), (meter) => {
+          meter?.refused(503)
+          return false
+        })
       }
       this.connections++
       return Effect.as(Effect.addFinalizer(() => Effect.sync(() => this.connections--)), true)
     })
-  }
-
-  private get countRefusal(): Effect.Effect<void> {
-    return this.settings.options.metrics === true
-      ? Effect.map(Meter.current, (meter) => meter.refused(503))
-      : Effect.void
   }
 
   /** Asks every peer to leave, and waits for the handlers until the deadline. What is left then is interrupted, and cut. */
@@ -57,15 +52,10 @@ export class HttpUpgrades {
     return Effect.suspend(() => {
       this.isDraining = true
       const fibers = [...this.open].map((upgrade) => upgrade.leave(this.settings.drainCode))
-      return Fiber.awaitAll(fibers)
-    }).pipe(
-      Effect.interruptible,
-      Effect.timeoutOption(this.settings.drainDeadline),
-      Effect.map(() => {
-        const error = new Error(`the server closes, and has waited ${Duration.format(this.settings.drainDeadline)}`)
+      return drain(Fiber.awaitAll(fibers), this.settings.drainDeadline, (error) => {
         for (const upgrade of this.open) upgrade.cut(error)
       })
-    )
+    })
   }
 }
 
@@ -87,7 +77,6 @@ export class HttpUpgrade {
   private readonly attached = Latch.makeUnsafe(false)
   private httpListeners: ReadonlyArray<EventListener> = []
   private request: HttpRequest | undefined = undefined
-  private stream: MessageStream | undefined = undefined
   private vigil: Vigil | undefined = undefined
 
   constructor(all: HttpUpgrades, upgrade: WebsocketUpgrade.Upgrade) {
@@ -115,12 +104,12 @@ export class HttpUpgrade {
   }
 
   get wasOpened(): boolean {
-    return this.stream !== undefined
+    return this.vigil !== undefined
   }
 
   /** Whether the WebSocket has ended, or is about to. */
   get isOver(): boolean {
-    return this.stream?.isClosing === true
+    return this.vigil?.stream.isClosing === true
   }
 
   /** As `open`, with further headers of the 101. */
@@ -143,29 +132,29 @@ export class HttpUpgrade {
       if (wrong !== undefined) return yield* new OpenError({ reason: new InvalidOption({ error: wrong }) })
       // Behind everything that closes the connection.
       yield* Effect.addFinalizer(() => Effect.sync(() => this.unwatch()))
-      const meter = merged.metrics === true ? yield* Meter.current : undefined
+      const meter = yield* Meter.currentIf(merged.metrics)
       const connection = yield* Effect.tapError(
         WebsocketUpgrade.accept(upgrade, merged),
-        (error) => countRefusal(meter, error)
+        (error) => Effect.sync(() => meter?.refusedFor(error))
       )
       yield* this.endRequest
       // They were checked, and the stream is nobody else's.
       const ws = yield* Effect.orDie(Websocket.make(connection.stream, { ...merged, ...connection }))
       meter?.accepted()
-      this.watch(ours(ws))
+      this.watch(ws)
       return ws
     }))
   }
 
   /** Says why to the peer. Answers whom to wait for then. */
   leave(code: number): Fiber.Fiber<unknown, unknown> {
-    this.stream?.begone(Close.make(code))
+    this.vigil?.stream.begone(Close.make(code))
     return this.request!.fiber
   }
 
   cut(error: Error): void {
     this.request?.fiber.interruptUnsafe()
-    this.stream?.cut(error)
+    this.vigil?.stream.cut(error)
   }
 
   // A request ends with its socket, and its fiber is interrupted. That of a WebSocket may have messages yet to receive, and is
@@ -179,10 +168,9 @@ export class HttpUpgrade {
     })
   }
 
-  private watch(stream: MessageStream): void {
+  private watch(ws: Websocket.Websocket["Service"]): void {
     const { now, open, settings, swept } = this.all
-    this.stream = stream
-    this.vigil = new Vigil(stream, settings, now)
+    this.vigil = new Vigil(ws, settings, now)
     swept.add(this.vigil)
     open.add(this)
   }

@@ -7,6 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import * as Metric from "effect/Metric"
+import type { OpenError } from "../WebsocketError.ts"
 import * as WebsocketMetrics from "../WebsocketMetrics.ts"
 
 /** A connection, as far as it is counted. */
@@ -54,13 +55,20 @@ export class Meter {
     WebsocketMetrics.connectionsAccepted.updateUnsafe(1, this.context)
   }
 
+  refusedFor({ reason }: OpenError): void {
+    this.refused(reason._tag === "Handshake" && reason.error._tag === "RequestError" ? reason.error.status : 500)
+  }
+
   refused(status: number): void {
     WebsocketMetrics.connectionsRefused.updateUnsafe(`${status}`, this.context)
   }
 }
 
-/** The counts of this fiber's registry. */
-export const current: Effect.Effect<Meter> = Effect.map(Effect.context(), (context) => {
+/** The counts of this fiber's registry, for those who asked to be counted. */
+export const currentIf = (metrics: boolean | undefined): Effect.Effect<Meter | undefined> =>
+  metrics === true ? current : Effect.succeed(undefined)
+
+const current: Effect.Effect<Meter> = Effect.map(Effect.context(), (context) => {
   const registry = Context.get(context, Metric.MetricRegistry)
   const known = meters.get(registry)
   if (known !== undefined) return known

@@ -7,6 +7,7 @@ import * as FiberSet from "effect/FiberSet"
 import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import type { Upgrade } from "../WebsocketUpgrade.ts"
+import { drain } from "./drain.ts"
 import type { Meter } from "./meter.ts"
 import type { Settings } from "./serverOptions.ts"
 import type { Swept } from "./sweep.ts"
@@ -84,17 +85,15 @@ export class Reception implements Swept {
       shift.isDraining = true
       this.draining++
       for (const vigil of shift.open) this.dismiss(vigil)
-      return FiberSet.awaitEmpty(shift.fibers).pipe(
-        Effect.interruptible,
-        Effect.timeoutOption(this.settings.drainDeadline),
-        Effect.andThen(Effect.sync(() => {
-          const error = new Error(`the server closes, and has waited ${Duration.format(this.settings.drainDeadline)}`)
-          for (const { stream } of shift.open) stream.cut(error)
-        })),
-        Effect.ensuring(Effect.sync(() => {
+      const cut = (error: Error) => {
+        for (const { stream } of shift.open) stream.cut(error)
+      }
+      return Effect.ensuring(
+        drain(FiberSet.awaitEmpty(shift.fibers), this.settings.drainDeadline, cut),
+        Effect.sync(() => {
           this.draining--
           Deferred.doneUnsafe(shift.drained, Effect.void)
-        }))
+        })
       )
     })
   }

@@ -68,6 +68,13 @@ export const settings = (options: ServingOptions): Effect.Effect<Settings, Optio
     return settings
   })
 
+/** How often to look at deadlines: each is kept to within half of the shortest. */
+export const sweepInterval = (settings: Settings): Duration.Duration => {
+  const { closeDeadline, handshakeDeadline, heartbeat, idleDeadline, maxLife } = settings
+  const shortest = [handshakeDeadline, heartbeat, idleDeadline, maxLife].reduce(Duration.min, closeDeadline)
+  return Duration.divideUnsafe(shortest, 2)
+}
+
 type DurationOption = "handshakeDeadline" | "closeDeadline" | "drainDeadline" | "heartbeat" | "idleDeadline" | "maxLife"
 
 const positive = (

@@ -3,13 +3,13 @@ import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import type { OptionError } from "@websocket-stream/core/OptionError"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type { IncomingHttpHeaders, IncomingMessage, Server } from "node:http"
+import type { Server } from "node:http"
 import type { Duplex } from "node:stream"
 import * as Websocket from "../Websocket.ts"
 import { InvalidOption, OpenError } from "../WebsocketError.ts"
@@ -18,10 +18,10 @@ import type { Handler, RunOptions } from "../WebsocketServer.ts"
 import type { Upgrade } from "../WebsocketUpgrade.ts"
 import { forgetting } from "./forgetting.ts"
 import { isEnd, logUnlessEnd } from "./handlerEnd.ts"
-import { MessageStream } from "./messageStream.ts"
 import * as Meter from "./meter.ts"
+import { ReceivedRequest } from "./receivedRequest.ts"
 import { Reception, type Shift } from "./reception.ts"
-import type { Settings } from "./serverOptions.ts"
+import { type Settings, sweepInterval } from "./serverOptions.ts"
 import { sweep } from "./sweep.ts"
 import { answerRequest, openUpgrade, readOffer, reject, rejectUnanswered } from "./upgrade.ts"
 import { Vigil } from "./vigil.ts"
@@ -31,7 +31,7 @@ export const receiveUpgrades = (settings: Settings, server: Server): Effect.Effe
   Effect.gen(function*() {
     const clock = yield* Clock.Clock
     const fork = yield* FiberSet.makeRuntime()
-    const meter = settings.options.metrics === true ? yield* Meter.current : undefined
+    const meter = yield* Meter.currentIf(settings.options.metrics)
     const reception = new Reception(settings, meter, fork, () => clock.monotonicTimeNanosUnsafe())
     yield* Effect.forkScoped(sweep(reception.swept, sweepInterval(settings)))
     // Without a listener a failure to accept, for want of descriptors, would end the process.
@@ -86,7 +86,10 @@ const serve = <A, E, R, RA>(
   running: RunOptions<A, RA>
 ): Effect.Effect<void, never, Rest<R | RA>> =>
   forgetting(() =>
-    Effect.tapError(readOffer(upgrade, reception.settings.options), (error) => countRefusal(reception.meter, error))
+    Effect.tapError(
+      readOffer(upgrade, reception.settings.options),
+      (error) => Effect.sync(() => reception.meter?.refusedFor(error))
+    )
       .pipe(
         Effect.flatMap((offer) => connect(reception, shift, upgrade, offer, handler, running))
       )
@@ -180,18 +183,13 @@ const watching = (
       })
     )
     return (ws) => {
-      vigil = new Vigil(ours(ws), settings, now)
+      vigil = new Vigil(ws, settings, now)
       swept.add(vigil)
       open.add(vigil)
       // The fiber may have been made to yield since it looked.
       if (shift.isDraining) reception.dismiss(vigil)
     }
   })
-
-export const ours = (ws: Websocket.Websocket["Service"]): MessageStream => {
-  if (ws instanceof MessageStream) return ws
-  throw new TypeError("a Websocket that Websocket.make did not make")
-}
 
 const refuse = (
   { meter }: Reception,
@@ -202,57 +200,6 @@ const refuse = (
   if (Result.isFailure(response)) return new OpenError({ reason: new InvalidOption({ error: response.failure }) })
   meter?.refused(response.success.status)
   return reject(upgrade, response.success)
-}
-
-export const countRefusal = (meter: Meter.Meter | undefined, { reason }: OpenError): Effect.Effect<void> =>
-  Effect.sync(() => {
-    const status = reason._tag === "Handshake" && reason.error._tag === "RequestError" ? reason.error.status : 500
-    meter?.refused(status)
-  })
-
-// What of the request somebody asks for is made then: most handlers hold it for as long as they run, and look once.
-class ReceivedRequest {
-  readonly incoming: IncomingMessage
-  readonly subprotocols: ReadonlyArray<string>
-  // Node forgets it with the socket.
-  readonly remoteAddress: string | undefined
-
-  constructor(incoming: IncomingMessage, { subprotocols }: OpeningHandshake.Offer) {
-    this.incoming = incoming
-    this.remoteAddress = incoming.socket.remoteAddress
-    this.subprotocols = subprotocols
-  }
-
-  get url(): string {
-    return this.incoming.url ?? "/"
-  }
-
-  get path(): string {
-    const target = this.originForm
-    return target.slice(0, endOfPath(target))
-  }
-
-  get query(): URLSearchParams {
-    const target = this.originForm
-    return new URLSearchParams(target.slice(endOfPath(target)))
-  }
-
-  get headers(): IncomingHttpHeaders {
-    return this.incoming.headers
-  }
-
-  // RFC 9112 3.2.2: "a server MUST accept the absolute-form in requests". Who may ask for what must not depend on the form.
-  private get originForm(): string {
-    const { url } = this
-    const absolute = url.startsWith("/") ? null : URL.parse(url)
-    return absolute === null ? url : `${absolute.pathname}${absolute.search}`
-  }
-}
-
-// RFC 3986 3.4: the query begins behind the first question mark, and may have others.
-const endOfPath = (target: string): number => {
-  const at = target.indexOf("?")
-  return at < 0 ? target.length : at
 }
 
 // Named by OpenTelemetry's semantic conventions. Not the query, nor any other header: there may be secrets in them.
@@ -272,10 +219,3 @@ const traced =
 
 // Exporters would write "undefined".
 const attribute = (name: string, value: string | undefined) => value === undefined ? undefined : { [name]: value }
-
-/** To within half of the shortest deadline. */
-export const sweepInterval = (settings: Settings): Duration.Duration => {
-  const { closeDeadline, handshakeDeadline, heartbeat, idleDeadline, maxLife } = settings
-  const shortest = [handshakeDeadline, heartbeat, idleDeadline, maxLife].reduce(Duration.min, closeDeadline)
-  return Duration.divideUnsafe(shortest, 2)
-}

@@ -2,7 +2,8 @@
 import * as Close from "@websocket-stream/core/Close"
 import * as CloseCode from "@websocket-stream/core/CloseCode"
 import * as Duration from "effect/Duration"
-import type { MessageStream } from "./messageStream.ts"
+import type { Websocket } from "../Websocket.ts"
+import { MessageStream } from "./messageStream.ts"
 import type { Swept } from "./sweep.ts"
 
 /** How long things may take. Infinite ones are not looked at. */
@@ -23,8 +24,9 @@ export class Vigil implements Swept {
   private pingedAt: bigint
   private closingSince: bigint | undefined = undefined
 
-  constructor(stream: MessageStream, deadlines: Deadlines, now: () => bigint) {
-    this.stream = stream
+  constructor(ws: Websocket["Service"], deadlines: Deadlines, now: () => bigint) {
+    if (!(ws instanceof MessageStream)) throw new TypeError("a Websocket that Websocket.make did not make")
+    this.stream = ws
     this.deadlines = deadlines
     this.now = now
     this.openedAt =
