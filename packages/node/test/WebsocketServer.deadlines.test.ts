@@ -168,6 +168,19 @@ describe("A heartbeat", () => {
 })
 
 describe("R26: how long the closing handshake may take", () => {
+  /** A peer that sends what makes us end our side, and keeps its own side open. */
+  const lingering = Effect.fnUntraced(function*(bytes: Uint8Array) {
+    const { opened, port } = yield* watched({ closeDeadline: "5 seconds" }, (_, over) => over)
+    const peer = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true })
+    yield* Effect.addFinalizer(() => Effect.sync(() => peer.destroy()))
+    peer.write(request())
+    const { socket } = yield* opened
+    peer.write(bytes)
+    yield* Effect.forkScoped(takeAll(peer))
+    yield* event(peer, "end")
+    return { socket }
+  })
+
   it.effect("a peer that never answers our Close frame is cut at the deadline", () =>
     Effect.gen(function*() {
       const { opened, port } = yield* watched({ closeDeadline: "5 seconds" }, () => Effect.void)
@@ -182,15 +195,8 @@ describe("R26: how long the closing handshake may take", () => {
 
   it.effect("so is one that has had its answer and goes on holding TCP, though the handler goes on, too", () =>
     Effect.gen(function*() {
-      const { opened, port } = yield* watched({ closeDeadline: "5 seconds" }, (_, over) => over)
-      const peer = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true })
-      yield* Effect.addFinalizer(() => Effect.sync(() => peer.destroy()))
-      peer.write(request())
-      const { socket } = yield* opened
       const body = Result.getOrThrow(Close.encode(Close.make(1000)))
-      peer.write(encode("server", Frame.make(Opcode.Close, body)))
-      yield* Effect.forkScoped(takeAll(peer))
-      yield* event(peer, "end")
+      const { socket } = yield* lingering(encode("server", Frame.make(Opcode.Close, body)))
       yield* TestClock.adjust("4 seconds")
       assert.isFalse(socket.destroyed)
       yield* TestClock.adjust("6 seconds")
@@ -199,15 +205,8 @@ describe("R26: how long the closing handshake may take", () => {
 
   it.effect("and one that broke the protocol and does not leave", () =>
     Effect.gen(function*() {
-      const { opened, port } = yield* watched({ closeDeadline: "5 seconds" }, (_, over) => over)
-      const peer = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true })
-      yield* Effect.addFinalizer(() => Effect.sync(() => peer.destroy()))
-      peer.write(request())
-      const { socket } = yield* opened
       // Not masked.
-      peer.write(encode("client", text("Hello")))
-      yield* Effect.forkScoped(takeAll(peer))
-      yield* event(peer, "end")
+      const { socket } = yield* lingering(encode("client", text("Hello")))
       yield* TestClock.adjust("10 seconds")
       yield* until(() => socket.destroyed)
     }))
