@@ -10,7 +10,7 @@
 import * as Result from "effect/Result"
 import type { Budget } from "./Budget.ts"
 import type { FramePart } from "./FrameDecoder.ts"
-import { Pieces } from "./internal/pieces.ts"
+import { type Allocate, copyOf, Pieces, zeroed } from "./internal/pieces.ts"
 import * as Opcode from "./Opcode.ts"
 import { ProtocolError, type Reason } from "./ProtocolError.ts"
 import * as Utf8 from "./Utf8.ts"
@@ -107,11 +107,11 @@ class Decoder implements MessageDecoder {
   private announced = 0
   private fragments = 0
   private utf8 = Utf8.start
-  private readonly allocate: ((length: number) => Uint8Array) | undefined
+  private readonly allocate: Allocate
   private readonly isUtf8: ((bytes: Uint8Array) => boolean) | undefined
   private lazyPieces: Pieces | undefined = undefined
 
-  constructor({ allocate, budget, isUtf8, maxFragments, maxHeldBytes, maxMessageSize }: Options) {
+  constructor({ allocate = zeroed, budget, isUtf8, maxFragments, maxHeldBytes, maxMessageSize }: Options) {
     this.allocate = allocate
     this.isUtf8 = isUtf8
     this.maxMessageSize = maxMessageSize
@@ -131,7 +131,7 @@ class Decoder implements MessageDecoder {
     // RFC 6455 8.1 speaks of the whole text: a character must not be cut by its end.
     if (ends && this.utf8 !== Utf8.start) return this.fail({ _tag: "InvalidUtf8" })
     const answers = ends || (inPieces && !this.compressed)
-    if (answers && this.heldBytes === 0) return Result.succeed(this.answer(part.payload, ends))
+    if (answers && this.heldBytes === 0) return Result.succeed(this.answer(this.owned(part), ends))
     const refused = this.keep(part)
     if (refused !== undefined) return this.fail(refused)
     return Result.succeed(answers ? this.answer(this.join(), ends) : undefined)
@@ -179,12 +179,16 @@ class Decoder implements MessageDecoder {
     return this.utf8 === Utf8.invalid ? { _tag: "InvalidUtf8" } : undefined
   }
 
-  private keep({ fin, payload }: FramePart): Reason | undefined {
+  private keep({ fin, lent, payload }: FramePart): Reason | undefined {
     if (this.budget.held + payload.length > this.maxHeldBytes) return { _tag: "TooMuchHeld", limit: this.maxHeldBytes }
     this.budget.held += payload.length
     // How much more there will be is known of the last frame only.
-    this.pieces.append(payload, fin ? this.announced : Infinity)
+    this.pieces.append(payload, fin ? this.announced : Infinity, lent)
     return undefined
+  }
+
+  private owned({ lent, payload }: FramePart): Uint8Array {
+    return lent ? copyOf(payload, this.allocate) : payload
   }
 
   // Made when there is something to keep: most connections never have it.

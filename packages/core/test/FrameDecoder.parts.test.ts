@@ -112,7 +112,8 @@ describe("a part of a frame", { timeout }, () => {
               payload: new Uint8Array(0),
               first: true,
               last: length === 0,
-              frameLength: length
+              frameLength: length,
+              lent: false
             })
           }
           assert.strictEqual(decoder.bufferedBytes, length === 0 ? 0 : header)

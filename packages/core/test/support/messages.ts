@@ -114,7 +114,8 @@ export const wholePart = (frame: Frame.Frame): FrameDecoder.FramePart => ({
   ...frame,
   first: true,
   last: true,
-  frameLength: frame.payload.length
+  frameLength: frame.payload.length,
+  lent: false
 })
 
 /** The frame in parts, as it is seen if the network cuts it there; a cut at 0 shows the header first. */
@@ -126,7 +127,8 @@ export const partsOf = (frame: Frame.Frame, cuts: ReadonlyArray<number>): Readon
       payload,
       first: i === 0,
       last: i === pieces.length - 1,
-      frameLength: frame.payload.length
+      frameLength: frame.payload.length,
+      lent: false
     }))
 
 /** What shows a frame's header and nothing of its payload. */
@@ -138,5 +140,6 @@ export const headerOf = (
   ...Frame.make(opcode, new Uint8Array(0), options),
   first: true,
   last: frameLength === 0,
-  frameLength
+  frameLength,
+  lent: false
 })

@@ -165,7 +165,7 @@ export class MessageStream implements Incoming, Replier, Metered {
     const { ahead, ended } = this.estate
     const part: FramePart | undefined = ahead === undefined
       ? undefined
-      : { ...ahead, first: true, last: true, frameLength: ahead.payload.length }
+      : { ...ahead, first: true, last: true, frameLength: ahead.payload.length, lent: false }
     this.hasEnded = ended !== undefined
     this.reader.begin(part, ended)
   }
