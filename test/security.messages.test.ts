@@ -42,7 +42,8 @@ describe("memory", { concurrent: false }, () => {
   inBothRoles((role) => {
     it.live(`R1: pings to a peer that never reads keep one pong waiting, the newest (${role})`, () =>
       Effect.gen(function*() {
-        const opened = yield* open(role, { use: hold })
+        // Where what is queued can be seen.
+        const opened = yield* open(role, { use: hold, direct: false })
         const { peer, socket, ws } = opened
         yield* peer.pause
         const padding = Buffer.alloc(121)

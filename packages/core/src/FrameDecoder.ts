@@ -12,8 +12,8 @@
  * written to again once it was handed out.
  *
  * **Chunks on loan.** Who reads every chunk into the same memory lends it: `push(chunk, true)`, then all that it holds is asked
- * for, then `keep`, and the memory is the lender's again. Whole payloads are copied out of it, small ones together; a part of a
- * large one may be on loan itself, and says so.
+ * for, then `keep`, and the memory is the lender's again. Whole payloads are copied out of it, small ones together; what `nextPart` gives may be on
+ * loan itself, and says so.
  *
  * @since 0.1.0
  */
@@ -153,7 +153,7 @@ export const decodeAll = (chunks: Iterable<Uint8Array>, options: Options): {
 // Bytes of a chunk.
 const wordsFrom = 512
 
-// Bytes of a payload. Fewer are copied with all that comes behind them.
+// Bytes of a payload. A frame of fewer is copied with all that comes behind it, where there will be others of its kind.
 const lendFrom = 4096
 
 const noBytes: Uint8Array = new Uint8Array(0)
@@ -300,12 +300,13 @@ class Decoder implements FrameDecoder {
     return this.chunkIsLent ? copyOf(payload, this.allocate) : payload
   }
 
-  /** Up to `count` bytes of the payload, unmasked, and not to be written to again; on loan if they are many and the chunk is. */
+  /** Up to `count` bytes of the payload, unmasked, and not to be written to again; on loan if the chunk is, but for small frames. */
   private takeNow(count: number): Uint8Array {
     // A view would hold the chunk for nothing.
     if (count === 0 || this.cursor === this.chunk.length) return new Uint8Array(0)
-    const here = Math.min(count, this.chunk.length - this.cursor)
-    if ((this.masked && !this.chunkIsOurs) || (this.chunkIsLent && here < lendFrom)) this.ownRest()
+    // A part of a frame is copied by whoever puts it together, and a large frame apart from what comes behind it.
+    const isSmall = count < lendFrom && this.given === 0 && this.chunk.length - this.cursor >= count
+    if ((this.masked && !this.chunkIsOurs) || (this.chunkIsLent && isSmall)) this.ownRest()
     const start = this.cursor
     this.cursor = Math.min(start + count, this.chunk.length)
     if (this.masked) this.unmask(this.given, start, this.cursor)

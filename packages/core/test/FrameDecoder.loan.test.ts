@@ -67,7 +67,7 @@ describe("a chunk on loan", { timeout }, () => {
     assert.deepStrictEqual(readable(drain(decoder).frames), readable(frames))
   })
 
-  it("lends the parts of large frames, and no others", () => {
+  it("lends parts of frames and large frames, and no small ones", () => {
     const decoder = FrameDecoder.make({ role: "client", maxFrameSize: 100_000 })
     const lent = (length: number, cut: number) => {
       const bytes = Frame.encode(Frame.make(Opcode.Binary, noise(length, 1)))
@@ -76,9 +76,11 @@ describe("a chunk on loan", { timeout }, () => {
         lender.lend(chunk, () => drainParts(decoder).parts.map(({ lent, payload }) => [lent, payload.length]))
       )
     }
-    assert.deepStrictEqual(lent(100, 50), [[false, 48], [false, 52]])
+    assert.deepStrictEqual(lent(100, 102), [[false, 100]])
+    assert.deepStrictEqual(lent(100, 50), [[true, 48], [true, 52]])
+    assert.deepStrictEqual(lent(4096, 4100), [[true, 4096]])
     assert.deepStrictEqual(lent(20_000, 10_004), [[true, 10_000], [true, 10_000]])
-    assert.deepStrictEqual(lent(20_000, 19_004), [[true, 19_000], [false, 1000]])
+    assert.deepStrictEqual(lent(20_000, 19_004), [[true, 19_000], [true, 1000]])
   })
 
   it.prop("gives the same messages", { cut: withCuts(validWire(length)) }, ({ cut: { cuts, wire: { bytes, role, rsv1 } } }) => {

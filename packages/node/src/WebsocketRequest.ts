@@ -6,7 +6,7 @@
 import type { HeaderLines } from "@websocket-stream/core/OpeningHandshake"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
-import type { IncomingHttpHeaders, IncomingMessage } from "node:http"
+import type { IncomingHttpHeaders } from "node:http"
 
 /**
  * What the client asked for.
@@ -26,8 +26,6 @@ export class WebsocketRequest extends Context.Service<WebsocketRequest, {
   readonly remoteAddress: string | undefined
   /** What the client offers to speak, the one that it likes best first. */
   readonly subprotocols: ReadonlyArray<string>
-  /** Node's own. */
-  readonly incoming: IncomingMessage
 }>()("@websocket-stream/node/WebsocketRequest") {}
 
 /**

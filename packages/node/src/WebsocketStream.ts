@@ -14,19 +14,17 @@
 import type { Frame } from "@websocket-stream/core/Frame"
 import type * as Limits from "@websocket-stream/core/Limits"
 import type { Opcode } from "@websocket-stream/core/Opcode"
-import { OptionError } from "@websocket-stream/core/OptionError"
+import type { OptionError } from "@websocket-stream/core/OptionError"
 import type { Role } from "@websocket-stream/core/Role"
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Duplex } from "node:stream"
-import { forgetting } from "./internal/forgetting.ts"
 import { FrameStream } from "./internal/frameStream.ts"
-import { checkStreamOptions } from "./internal/streamOptions.ts"
+import { defaults, makeStream } from "./internal/makeStream.ts"
 import type { ReadError, WriteError } from "./WebsocketError.ts"
 
 /**
@@ -152,6 +150,11 @@ export interface Options {
    * How long the closing of the scope may wait for the peer to take what is queued. Default: {@link defaultLinger}.
    */
   readonly linger?: Duration.Input | undefined
+  /**
+   * Whether to read and write a plain socket by its handle, beneath `node:net`, which costs a third less. The handle is Node's
+   * own business: where it is not what we know, and for any other stream, `node:net` is used in any case. Default: true.
+   */
+  readonly direct?: boolean | undefined
 }
 
 /**
@@ -160,7 +163,7 @@ export interface Options {
  * @category defaults
  * @since 0.1.0
  */
-export const defaultLinger: Duration.Input = "1 second"
+export const defaultLinger: Duration.Input = defaults.linger
 
 /**
  * Takes over a connected stream whose opening handshake, if it needs one, is done: a socket, a TLS socket, an HTTP/2
@@ -201,22 +204,7 @@ export const make = (
   duplex: Duplex,
   options: Options
 ): Effect.Effect<WebsocketStream["Service"], OptionError, Scope.Scope> =>
-  Effect.suspend(() => {
-    const limits = checkStreamOptions(options)
-    if (Result.isFailure(limits)) return Effect.fail(limits.failure)
-    if (duplex.readableObjectMode || duplex.writableObjectMode || duplex.readableEncoding !== null) {
-      const expected = "a stream of bytes without an encoding"
-      return Effect.fail(new OptionError({ option: "duplex", value: duplex, expected }))
-    }
-    const { head, linger = defaultLinger, mode = "Block", role, rsv1 = false } = options
-    return Effect.acquireRelease(
-      forgetting(() => Effect.succeed(new FrameStream(duplex, { role, mode, head, limits: limits.success, rsv1 }))),
-      closing(linger)
-    )
-  })
-
-// Not written where it is used: it would keep the head there, and what else `make` was given, for as long as the stream lives.
-const closing = (linger: Duration.Input) => (stream: FrameStream): Effect.Effect<void> => stream.close(linger)
+  makeStream(duplex, options)
 
 /**
  * The service over a stream that an effect opens; its scope is the layer's.

@@ -5,7 +5,6 @@ import * as Opcode from "@websocket-stream/core/Opcode"
 import type * as Websocket from "@websocket-stream/node/Websocket"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import type { ReadError } from "@websocket-stream/node/WebsocketError"
-import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -17,7 +16,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as net from "node:net"
 import { encode, text } from "./support/frames.ts"
 import { request } from "./support/http.ts"
-import { knock, type Options, serving, turn, until } from "./support/server.ts"
+import { knock, type Options, servingByNode, turn, until } from "./support/server.ts"
 import { event, reasonOf, takeAll, takeBytes } from "./support/streams.ts"
 
 type Ws = Websocket.Websocket["Service"]
@@ -33,9 +32,8 @@ const watched = Effect.fnUntraced(function*(
     readonly socket: net.Socket
     readonly ended: Deferred.Deferred<unknown, ReadError>
   }>()
-  const server = yield* serving((ws) =>
+  const server = yield* servingByNode((ws, socket) =>
     Effect.gen(function*() {
-      const { incoming: { socket } } = yield* WebsocketRequest.WebsocketRequest
       const ended = yield* Deferred.make<unknown, ReadError>()
       yield* Queue.offer(opened, { ws, socket, ended })
       return yield* Deferred.into(use(ws, Deferred.await(over)), ended)

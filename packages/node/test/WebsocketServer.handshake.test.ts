@@ -174,13 +174,13 @@ describe("WebsocketRequest", () => {
       }))
   }
 
-  it.live("has what the client offers, and Node's own request", () =>
+  it.live("has what the client asks for and offers", () =>
     Effect.gen(function*() {
       const { url } = yield* serving((ws) =>
-        Effect.flatMap(WebsocketRequest.WebsocketRequest, ({ headers, incoming, subprotocols }) =>
-          ws.send(JSON.stringify([subprotocols, headers["x-a"], incoming.method])))
+        Effect.flatMap(WebsocketRequest.WebsocketRequest, ({ headers, path, subprotocols }) =>
+          ws.send(JSON.stringify([subprotocols, headers["x-a"], path])))
       )
       const ws = yield* WebsocketClient.connect(url, { subprotocols: ["x", "y"], headers: [["X-A", "b"]] })
-      assert.deepStrictEqual(JSON.parse(Buffer.from((yield* ws.receive).payload).toString()), [["x", "y"], "b", "GET"])
+      assert.deepStrictEqual(JSON.parse(Buffer.from((yield* ws.receive).payload).toString()), [["x", "y"], "b", "/"])
     }))
 })

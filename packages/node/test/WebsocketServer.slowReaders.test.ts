@@ -2,12 +2,11 @@ import { assert, it } from "@effect/vitest"
 import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import type { WriteError } from "@websocket-stream/node/WebsocketError"
-import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import type { Socket } from "node:net"
-import { knock, manyTurns, serving, until } from "./support/server.ts"
+import { knock, manyTurns, servingByNode, until } from "./support/server.ts"
 
 const message = new Uint8Array(64 * 1024)
 
@@ -15,9 +14,8 @@ const message = new Uint8Array(64 * 1024)
 const flooded = Effect.gen(function*() {
   const began = yield* Deferred.make<Socket>()
   const ended = yield* Deferred.make<never, WriteError>()
-  const { port } = yield* serving((ws) =>
+  const { port } = yield* servingByNode((ws, socket) =>
     Effect.gen(function*() {
-      const { incoming: { socket } } = yield* WebsocketRequest.WebsocketRequest
       yield* Deferred.succeed(began, socket)
       return yield* Deferred.into(Effect.forever(ws.send(message)), ended)
     }), { idleDeadline: "60 seconds", heartbeat: "20 seconds" })

@@ -189,9 +189,22 @@ describe("listeners", () => {
   it.live("closing leaves only those that hear late errors, and none of its own", () =>
     Effect.gen(function*() {
       const { ours } = yield* Pairs.tcp()
-      const [, close] = yield* closable(make(ours, { role: "server" }))
+      const [, close] = yield* closable(make(ours, { role: "server", direct: false }))
       const before = listeners(ours)
       yield* close
       assert.deepStrictEqual(listeners(ours), before)
+    }))
+
+  it.live("of a socket whose handle is ours there is one for its errors, and one for its end until it is closed", () =>
+    Effect.gen(function*() {
+      const { ours } = yield* Pairs.tcp()
+      const node = listeners(ours)
+      const [stream, close] = yield* closable(make(ours, { role: "server" }))
+      const waiting = yield* park(Effect.exit(stream.read))
+      const added = () => listeners(ours).map((count, i) => count - node[i]!)
+      assert.deepStrictEqual(added(), [0, 0, 0, 1, 1, 0, 0])
+      yield* close
+      yield* Fiber.join(waiting)
+      assert.deepStrictEqual(added(), [0, 0, 0, 0, 1, 0, 0])
     }))
 })

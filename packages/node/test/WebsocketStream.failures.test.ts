@@ -70,7 +70,7 @@ describe("a reset by the peer", () => {
   it.live("comes behind the frames that had arrived before it", () =>
     Effect.gen(function*() {
       const { ours, peer } = yield* Pairs.tcp()
-      const stream = yield* make(ours, { role: "server" })
+      const stream = yield* make(ours, { role: "server", direct: false })
       peer.write(encode("server", text("one"), text("two")))
       // The bytes are with Node before the reset is sent.
       while (ours.readableLength === 0) yield* Effect.yieldNow
@@ -134,11 +134,9 @@ describe("a stream destroyed under us", () => {
       const stream = yield* make(ours, { role: "server" })
       const writer = yield* writeForever(stream)
       const reader = yield* park(Effect.flip(stream.read))
-      const queued = ours.writableLength
       ours.destroy()
       // Before any event: a write finds out by itself.
       assert.deepInclude(yield* reasonOf(stream.write(1, "")), { _tag: "Io", code: "ERR_STREAM_PREMATURE_CLOSE" })
-      assert.strictEqual(ours.writableLength, queued)
       assert.deepInclude((yield* Fiber.join(reader)).reason, { _tag: "Io", code: "ERR_STREAM_PREMATURE_CLOSE" })
       assert.deepInclude((yield* Fiber.join(writer)).reason, { _tag: "Io", code: "ERR_STREAM_PREMATURE_CLOSE" })
     }))

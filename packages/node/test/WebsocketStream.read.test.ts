@@ -69,7 +69,7 @@ describe("read", { timeout: 30_000 }, () => {
           const bytes = encode(role, frame, text("behind"))
           for (let cut = 1; cut < 20; cut++) {
             const { ours, peer } = yield* Pairs.unix
-            const { read } = yield* make(ours, { role })
+            const { read } = yield* make(ours, { role, direct: false })
             const reader = yield* park(read)
             peer.write(bytes.subarray(0, cut))
             yield* event(ours, "data")

@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import { Busy, type Closed, type Io, Protocol, ReadError } from "../WebsocketError.ts"
 import { abnormal } from "./closed.ts"
-import type { Port } from "./duplex.ts"
+import type { Port } from "./port.ts"
 import type { Estate } from "./frameStream.ts"
 import { Supply } from "./supply.ts"
 
@@ -42,8 +42,8 @@ export class FrameReader extends Supply<Frame> {
   }
 
   /** Bytes came. Answers whether somebody waits for more. */
-  push(chunk: Uint8Array): boolean {
-    this.decoder.push(chunk)
+  push(chunk: Uint8Array, lent: boolean): boolean {
+    this.decoder.push(chunk, lent)
     this.wake()
     return this.isAwaited
   }

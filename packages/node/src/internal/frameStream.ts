@@ -10,22 +10,24 @@ import type { Duplex } from "node:stream"
 import type { Io, ReadError, WriteError } from "../WebsocketError.ts"
 import type { Mode, WebsocketStream } from "../WebsocketStream.ts"
 import { allocate } from "./allocate.ts"
-import { type Listener, Port } from "./duplex.ts"
+import * as Port from "./port.ts"
 import { FrameReader, type Modal } from "./frameReader.ts"
 import { FrameWriter } from "./frameWriter.ts"
 
-export interface FrameStreamOptions {
+export interface FrameStreamOptions extends Port.PortOptions {
   readonly role: Role
   readonly mode: Mode
   readonly head: Uint8Array | undefined
   readonly limits: Limits
   readonly rsv1: boolean
+  /** What goes out before any frame: the answer to an opening handshake. */
+  readonly greeting?: Uint8Array | undefined
 }
 
 /** What comes in, for whoever takes it: the frames' readers, or a `Websocket`. */
 export interface Incoming {
-  /** Bytes came. Answers whether more are wanted now. */
-  readonly push: (chunk: Uint8Array) => boolean
+  /** Bytes came, on loan or for good. Answers whether more are wanted now. */
+  readonly push: (chunk: Uint8Array, lent: boolean) => boolean
   /** There will be no more bytes. */
   readonly end: (reason: "Peer" | "Us" | Io) => void
   /** As `end`, and what nobody has taken yet is gone. */
@@ -38,7 +40,7 @@ export interface Incoming {
 export interface Estate {
   readonly role: Role
   readonly limits: Limits
-  readonly port: Port
+  readonly port: Port.Port
   readonly decoder: FrameDecoder.FrameDecoder
   readonly writer: FrameWriter
   /** The frame that was parsed already. */
@@ -47,11 +49,11 @@ export interface Estate {
   readonly ended: "Peer" | "Us" | Io | undefined
 }
 
-export class FrameStream implements Listener, Modal {
+export class FrameStream implements Port.Listener, Modal {
   readonly role: Role
   readonly reader: FrameReader
   private readonly writer: FrameWriter
-  private readonly port: Port
+  private readonly port: Port.Port
   private readonly limits: Limits
   private readonly decoder: FrameDecoder.FrameDecoder
   private incoming: Incoming
@@ -61,7 +63,7 @@ export class FrameStream implements Listener, Modal {
     const { head, limits, mode, role, rsv1 } = options
     this.role = role
     this.current = mode
-    this.port = new Port(duplex, this)
+    this.port = Port.open(duplex, this, options)
     const { ownsChunks } = this.port
     this.limits = limits
     this.decoder = FrameDecoder.make({ role, maxFrameSize: limits.maxFrameSize, rsv1, ownsChunks, allocate })
@@ -71,6 +73,7 @@ export class FrameStream implements Listener, Modal {
     // A copy, because the head is the caller's, and the decoder may write to what it is given.
     if (head !== undefined) this.decoder.push(new Uint8Array(head))
     this.port.attach()
+    if (options.greeting !== undefined) this.port.write(options.greeting)
   }
 
   // Whatever is a function or an effect is made when it is asked for, and may be passed on without its stream: kept in every
@@ -137,8 +140,10 @@ export class FrameStream implements Listener, Modal {
     })
   }
 
-  onChunk(chunk: Uint8Array): boolean {
-    return this.incoming.push(chunk)
+  onChunk(chunk: Uint8Array, lent: boolean): boolean {
+    const wantsMore = this.incoming.push(chunk, lent)
+    if (lent) this.decoder.keep()
+    return wantsMore
   }
 
   onEnd(): void {

@@ -8,7 +8,7 @@ import * as Https from "node:https"
 import type { Socket } from "node:net"
 import { InvalidOption, ListenError } from "../WebsocketError.ts"
 import type { Address, ListenOptions } from "../WebsocketServer.ts"
-import { ioReason, longestTimer } from "./duplex.ts"
+import { ioReason, longestTimer } from "./io.ts"
 
 export interface Limits {
   readonly handshakeDeadline: Duration.Duration

@@ -13,7 +13,7 @@ import { isUtf8 } from "node:buffer"
 import { type Io, Protocol, ReadError } from "../WebsocketError.ts"
 import { abnormal, closedAs } from "./closed.ts"
 import type { Inflated, Inflater } from "./deflate.ts"
-import type { Port } from "./duplex.ts"
+import type { Port } from "./port.ts"
 import type { Meter } from "./meter.ts"
 import { type Piece, PieceReader } from "./pieceReader.ts"
 import { Supply } from "./supply.ts"
@@ -87,10 +87,10 @@ export class MessageReader extends Supply<Message.Message> {
     else this.pullPort()
   }
 
-  push(chunk: Uint8Array): boolean {
+  push(chunk: Uint8Array, lent: boolean): boolean {
     // RFC 6455 1.4: what comes after the end is read and discarded, or closing would reset the connection.
     if (this.isOver) return true
-    this.decoder.push(chunk)
+    this.decoder.push(chunk, lent)
     this.parse()
     return this.isOver || this.wantsMore
   }

@@ -187,8 +187,8 @@ export class MessageStream implements Incoming, Replier, Metered {
     })
   }
 
-  push(chunk: Uint8Array): boolean {
-    return this.reader.push(chunk)
+  push(chunk: Uint8Array, lent: boolean): boolean {
+    return this.reader.push(chunk, lent)
   }
 
   end(reason: "Peer" | "Us" | Io): void {

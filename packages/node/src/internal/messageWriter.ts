@@ -17,7 +17,7 @@ import type { Sendable } from "../Websocket.ts"
 import { Encode, WriteError } from "../WebsocketError.ts"
 import { closedAs } from "./closed.ts"
 import type { Compressed, Deflater } from "./deflate.ts"
-import type { Port } from "./duplex.ts"
+import type { Port } from "./port.ts"
 import { always, type FrameWriter } from "./frameWriter.ts"
 import type { Meter } from "./meter.ts"
 

@@ -141,7 +141,7 @@ const enter = <A, RA>(
       return undefined
     }
     const watch = yield* watching(reception, shift)
-    const connection = yield* openUpgrade(upgrade, offer, { ...options, ...running.answer?.(admitted) })
+    const connection = yield* openUpgrade(upgrade, offer, { ...options, ...running.answer?.(admitted) }, true)
     const ws = yield* Websocket.make(connection.stream, { ...options, ...connection })
     watch(ws)
     meter?.accepted()

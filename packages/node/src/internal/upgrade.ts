@@ -17,10 +17,10 @@ import {
 } from "node:http"
 import type { Duplex } from "node:stream"
 import { Handshake, InvalidOption, OpenError } from "../WebsocketError.ts"
-import * as WebsocketStream from "../WebsocketStream.ts"
 import type { Connection, Options, Upgrade } from "../WebsocketUpgrade.ts"
 import { deflateOptions } from "./deflate.ts"
-import { finish } from "./duplex.ts"
+import { finish } from "./duplexPort.ts"
+import { defaults, makeStream } from "./makeStream.ts"
 
 /** For an HTTP server's event `upgrade`: what it hands over, unless it cannot be upgraded, and was cut. */
 export const receiveUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): Upgrade | undefined => {
@@ -54,7 +54,8 @@ export const readOffer = (
 export const openUpgrade = (
   upgrade: Upgrade,
   offer: OpeningHandshake.Offer,
-  options: Options | undefined
+  options: Options | undefined,
+  dropsSocket = false
 ): Effect.Effect<Connection, OpenError, Scope.Scope> =>
   Effect.gen(function*() {
     const { head, request, socket } = upgrade
@@ -72,11 +73,10 @@ export const openUpgrade = (
     })
     if (Result.isFailure(response)) return yield* misconfigured(upgrade, response.failure)
     const rsv1 = agreed !== undefined
-    const stream = yield* WebsocketStream.make(socket, { ...options, role: "server", head, rsv1 }).pipe(
-      Effect.catchTag("OptionError", (error) => misconfigured(upgrade, error))
-    )
-    // Before anybody has the stream, so that nothing can be written ahead of it.
-    socket.write(format(response.success))
+    const stream = yield* makeStream(socket, { ...options, role: "server", head, rsv1 }, {
+      dropsSocket,
+      greeting: format(response.success)
+    }).pipe(Effect.catchTag("OptionError", (error) => misconfigured(upgrade, error)))
     return { stream, request, subprotocol, deflate: agreed?.parameters }
   })
 
@@ -84,7 +84,7 @@ export const openUpgrade = (
 export const reject = (upgrade: Pick<Upgrade, "socket">, response: OpeningHandshake.Response): Effect.Effect<void> =>
   Effect.suspend(() => {
     upgrade.socket.write(format(response))
-    return finish(upgrade.socket, WebsocketStream.defaultLinger)
+    return finish(upgrade.socket, defaults.linger)
   })
 
 /** Leaves no client without an answer: one that was neither accepted nor rejected gets a 500. */

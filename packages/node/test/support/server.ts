@@ -1,10 +1,12 @@
 /** A `WebsocketServer` of ours on a free port, and what a test waits for at it. */
 import { assert } from "@effect/vitest"
+import type * as Websocket from "@websocket-stream/node/Websocket"
 import * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import type * as Scope from "effect/Scope"
+import * as diagnostics from "node:diagnostics_channel"
 import type { Socket } from "node:net"
 import { type Changes, dial, parse, request } from "./http.ts"
 import { takeBytes } from "./streams.ts"
@@ -19,6 +21,26 @@ export const listening = (options?: Options) =>
     const { address } = server
     return { server, url: WebsocketServer.url(address), port: address._tag === "Tcp" ? address.port : 0 }
   })
+
+/** As `serving`, on connections that stay with Node: their sockets, in the order of their coming, to see what goes by them. */
+export const servingByNode = Effect.fnUntraced(function*<E, R>(
+  handler: (ws: Websocket.Websocket["Service"], socket: Socket) => Effect.Effect<unknown, E, R>,
+  options?: Options
+) {
+  const listener = yield* listening({ ...options, direct: false })
+  const sockets: Array<Socket> = []
+  // Of all servers of this process: tests may run beside each other.
+  const onSocket = (message: unknown) => {
+    const socket: Socket = Reflect.get(Object(message), "socket")
+    if (socket.localPort === listener.port) sockets.push(socket)
+  }
+  yield* Effect.acquireRelease(
+    Effect.sync(() => diagnostics.subscribe("net.server.socket", onSocket)),
+    () => Effect.sync(() => diagnostics.unsubscribe("net.server.socket", onSocket))
+  )
+  const run = listener.server.run((ws) => Effect.suspend(() => handler(ws, sockets.shift()!)))
+  return { ...listener, fiber: yield* Effect.forkScoped(run, { startImmediately: true }) }
+})
 
 /** A server that runs the handler until the scope closes, or the fiber is interrupted. */
 export const serving = Effect.fnUntraced(function*<E, R>(

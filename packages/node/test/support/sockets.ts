@@ -25,7 +25,8 @@ export const serve = Effect.gen(function*() {
     Effect.gen(function*() {
       const { socket } = upgrade
       assert.instanceOf(socket, net.Socket)
-      const connection = yield* WebsocketUpgrade.accept(upgrade)
+      // On Node's own, so that a test can reset it.
+      const connection = yield* WebsocketUpgrade.accept(upgrade, { direct: false })
       const ws = yield* Websocket.make(connection.stream, connection)
       yield* Queue.offer(accepted, { ws, tcp: socket })
       yield* ws.closed

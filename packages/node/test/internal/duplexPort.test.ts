@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { finish, ioReason } from "../../src/internal/duplex.ts"
+import { finish } from "../../src/internal/duplexPort.ts"
+import { ioReason } from "../../src/internal/io.ts"
 import { Scripted } from "../support/scripted.ts"
 import { park, turns } from "../support/streams.ts"
 

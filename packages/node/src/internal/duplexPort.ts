@@ -1,33 +1,17 @@
 /**
- * The only file that listens to a stream's events: what comes in is pulled, what goes out is awaited.
- *
- * The stream is paused unless somebody wants bytes, so that not reading stops the peer. What is written in one turn of the
- * event loop is corked and leaves as one.
+ * A port on any stream: the only file that listens to a stream's events. The stream is paused unless somebody wants bytes, and
+ * what is written in one turn of the event loop is corked and leaves as one.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import { Io } from "../WebsocketError.ts"
-
-/** What a stream tells. All of it comes from the stream's own events or from `pull`, and nothing comes after `close`. */
-export interface Listener {
-  /** Bytes came. Answers whether more are wanted now. */
-  readonly onChunk: (chunk: Uint8Array) => boolean
-  /** The peer's bytes ended, in good order. */
-  readonly onEnd: () => void
-  /** There is room for writes again. */
-  readonly onDrain: () => void
-  /** Nothing goes either way any more: the stream failed, was destroyed by somebody else, or both sides ended. */
-  readonly onClose: (reason: Io | undefined) => void
-}
-
-/** Carries whatever Node raised: an errno that nobody has heard of, or an error that has none. */
-export const ioReason = (cause: NodeJS.ErrnoException): Io =>
-  new Io({ code: cause.code, errno: cause.errno, syscall: cause.syscall, cause })
+import type { Io } from "../WebsocketError.ts"
+import { ioReason, longestTimer, prematureClose } from "./io.ts"
+import type { Listener, Port } from "./port.ts"
 
 /** A stream that is ours, from `attach` until `close`. */
-export class Port {
+export class DuplexPort implements Port {
   /** Whether chunks are ours alone, to write to: sockets allocate for each read, other streams may pass on what they got. */
   readonly ownsChunks: boolean
   private readonly duplex: Duplex
@@ -38,7 +22,6 @@ export class Port {
   private ended = false
   private heard = false
   private left = 0
-  /** Whether nothing goes either way any more. */
   isOver = false
 
   constructor(duplex: Duplex, listener: Listener) {
@@ -47,7 +30,6 @@ export class Port {
     this.ownsChunks = duplex instanceof Socket
   }
 
-  /** Begins to listen, with what has happened to the stream already. */
   attach(): void {
     const duplex: Attached = Object.assign(this.duplex, { [port]: this })
     // First of all, and for good: an error that nobody listens to ends the process, and late ones come after everything.
@@ -62,7 +44,6 @@ export class Port {
     else if (duplex.readableEnded) this.end()
   }
 
-  /** Lets bytes come: those that Node holds at once, by `onChunk` before this returns; others as they arrive. */
   pull(): void {
     const { duplex } = this
     const held = duplex.readableLength > 0
@@ -74,7 +55,6 @@ export class Port {
     if (this.flowing) duplex.resume()
   }
 
-  /** Queues bytes, whole. They leave at the end of this turn of the event loop, or of the chunk that they answer. */
   write(bytes: Uint8Array): void {
     if (!this.corked) {
       this.corked = true
@@ -84,7 +64,6 @@ export class Port {
     this.duplex.write(bytes)
   }
 
-  /** Whether as many bytes are queued as the stream wants to hold: its high-water mark. */
   get isFull(): boolean {
     return this.duplex.writableNeedDrain
   }
@@ -94,29 +73,24 @@ export class Port {
     return this.duplex.writable && !(this.ended && !this.duplex.allowHalfOpen)
   }
 
-  /** What a stream that takes no more writes failed of, if it failed and was not just ended. */
   get failure(): Io | undefined {
     return this.duplex.destroyed ? this.reason(this.duplex.errored) : undefined
   }
 
-  /** Ends our side once what is queued was sent. */
   shutdown(): void {
     this.duplex.end()
   }
 
-  /** Destroys the stream, whatever is queued. */
   destroy(error?: Error): void {
     this.duplex.destroy(error)
   }
 
-  /** Whether something came since this was last asked, or nothing could: a peer that we do not read cannot be heard. */
   takeHeard(): boolean {
     const heard = this.heard || !this.flowing
     this.heard = false
     return heard
   }
 
-  /** Whether the peer took something since this was last asked, or there is room for more. */
   takeTaken(): boolean {
     // Node counts a write until the last byte of it is gone. How much of a large one is, only the handle knows, if at all.
     const { _handle }: { readonly _handle?: { readonly writeQueueSize?: number } | null } = Object(this.duplex)
@@ -126,7 +100,6 @@ export class Port {
     return taken
   }
 
-  /** Bytes that are queued and not gone. */
   get queuedBytes(): number {
     return this.duplex.writableLength
   }
@@ -145,7 +118,7 @@ export class Port {
     this.heard = true
     const wasReceiving = this.isReceiving
     this.isReceiving = true
-    const wantsMore = this.listener.onChunk(chunk)
+    const wantsMore = this.listener.onChunk(chunk, false)
     this.isReceiving = wasReceiving
     // An answer that is ready now need not wait for the tick: a tenth of what an echo costs.
     if (this.corked && !wasReceiving) this.flush()
@@ -172,15 +145,13 @@ export class Port {
     this.isOver = true
     // What Node had read before a failure came from the peer in good order. `read` emits nothing any more by now.
     const rest: Uint8Array | null = this.duplex.read()
-    if (rest !== null) this.listener.onChunk(rest)
+    if (rest !== null) this.listener.onChunk(rest, false)
     this.listener.onClose(this.reason(error))
   }
 
   private reason(error: Error | null): Io | undefined {
     if (error === null && this.ended) return undefined
-    return ioReason(
-      error ?? Object.assign(new Error("the stream was destroyed"), { code: "ERR_STREAM_PREMATURE_CLOSE" })
-    )
+    return ioReason(error ?? prematureClose())
   }
 
   /** @internal for `write` */
@@ -213,12 +184,9 @@ export const finish = (duplex: Duplex, linger: Duration.Input): Effect.Effect<vo
     return Effect.sync(done)
   })
 
-/** Milliseconds, 24 days. Node takes a longer time, or an infinite one, for a millisecond. */
-export const longestTimer = 2 ** 31 - 1
-
 // One set of listeners for all streams, and the port found through the stream: closures would cost half a kilobyte each.
 const port = Symbol("@websocket-stream/node/port")
-type Attached = Duplex & { [port]: Port }
+type Attached = Duplex & { [port]: DuplexPort }
 
 function onError(this: Attached, error: Error): void {
   this[port].closed(error)
@@ -240,4 +208,4 @@ function onData(this: Attached, chunk: Uint8Array): void {
   this[port].receive(chunk)
 }
 
-const uncork = (port: Port): void => port.flush()
+const uncork = (port: DuplexPort): void => port.flush()

@@ -1,0 +1,121 @@
+/**
+ * The only file that knows what lies beneath `node:net`: a socket's handle, which reads into memory of ours and writes without
+ * a stream in between. Node keeps it private: so it is looked at first, and left alone where it is not what we know.
+ */
+import { Socket } from "node:net"
+import type { Duplex } from "node:stream"
+
+/** A connected TCP or unix socket, as libuv has it. Numbers below zero are the system's errors. */
+export interface Handle {
+  onread: (this: Handle) => void
+  readonly writeQueueSize: number
+  readonly readStart: () => number
+  readonly readStop: () => number
+  readonly useUserBuffer: (buffer: Uint8Array) => void
+  readonly writeBuffer: (request: object, bytes: Uint8Array) => number
+  readonly writev: (request: object, chunks: ReadonlyArray<Uint8Array>, allBuffers: true) => number
+  readonly shutdown: (request: object) => number
+  readonly close: () => void
+}
+
+/** A socket's handle, which nobody else reads or writes any more. */
+export interface Taken {
+  readonly socket: Socket
+  readonly handle: Handle
+  /** What Node had read already. */
+  readonly held: Uint8Array | undefined
+}
+
+/**
+ * Takes the handle of a socket that is open and idle; nothing of any other stream, nor where Node has changed. The socket still
+ * knows it, to be looked at and to be destroyed.
+ */
+export const takeHandle = (duplex: Duplex): Taken | undefined => {
+  if (binding === undefined || !isPlain(duplex)) return undefined
+  const handle: unknown = Reflect.get(duplex, "_handle")
+  if (!binding.isHandle(handle) || !isQuiet(duplex)) return undefined
+  handle.readStop()
+  const held: Uint8Array | null = duplex.read()
+  return { socket: duplex, handle, held: held ?? undefined }
+}
+
+/** Parts the socket from its handle, and destroys it alone: two kilobytes that nobody needs. */
+export const dropSocket = ({ handle, socket }: Taken): void => {
+  Reflect.set(socket, "_handle", null)
+  for (const symbol of Object.getOwnPropertySymbols(handle)) {
+    if (symbol.description === "owner_symbol") Reflect.set(handle, symbol, handle)
+  }
+  socket.destroy()
+}
+
+/** How many bytes were read, in `onread`; below zero an error. */
+export const bytesRead = (): number => binding!.state[binding!.readBytes]!
+
+/** Whether the last write goes on behind the call. */
+export const isWriteAsync = (): boolean => binding!.state[binding!.writeWasAsync] !== 0
+
+/** What `writeBuffer` and `writev` take. Its `oncomplete` is called, with a status, if the write went on behind the call. */
+export const writeRequest = (): object => new binding!.WriteWrap()
+
+/** What `shutdown` takes, with an `oncomplete` of that kind. */
+export const shutdownRequest = (): object => new binding!.ShutdownWrap()
+
+// A class of somebody's own may do what we do not know.
+const isPlain = (duplex: Duplex): duplex is Socket => Object.getPrototypeOf(duplex) === Socket.prototype
+
+// Nobody taps it, it waits for nothing, and no timer of its own would take our silence for the peer's.
+const isQuiet = (socket: Socket): boolean =>
+  socket.readyState === "open" &&
+  socket.writableLength === 0 &&
+  !socket.readableEnded &&
+  Reflect.get(Object(Reflect.get(socket, "_readableState")), "ended") === false &&
+  (socket.timeout ?? 0) === 0 &&
+  socket.listenerCount("data") === 0 &&
+  socket.listenerCount("readable") === 0
+
+interface Binding {
+  readonly state: Int32Array
+  readonly readBytes: number
+  readonly writeWasAsync: number
+  readonly WriteWrap: new() => object
+  readonly ShutdownWrap: new() => object
+  readonly isHandle: (value: unknown) => value is Handle
+}
+
+const find = (): Binding | undefined => {
+  try {
+    const get = Reflect.get(process, "binding")
+    const { ShutdownWrap, WriteWrap, kLastWriteWasAsync, kReadBytesOrError, streamBaseState } = get("stream_wrap")
+    const classes = [get("tcp_wrap").TCP, get("pipe_wrap").Pipe]
+    const isKnown = streamBaseState instanceof Int32Array &&
+      [kReadBytesOrError, kLastWriteWasAsync].every((index) => index in streamBaseState) &&
+      [ShutdownWrap, WriteWrap, ...classes].every((value) => typeof value === "function") &&
+      classes.every(({ prototype }) => methods.every((name) => name in prototype))
+    if (!isKnown) return undefined
+    return {
+      state: streamBaseState,
+      readBytes: kReadBytesOrError,
+      writeWasAsync: kLastWriteWasAsync,
+      WriteWrap,
+      ShutdownWrap,
+      isHandle: (value): value is Handle => classes.some((class_) => value instanceof class_)
+    }
+  } catch {
+    // Of a process that may not, or a Node that has no such thing any more.
+    return undefined
+  }
+}
+
+const methods = [
+  "onread",
+  "writeQueueSize",
+  "readStart",
+  "readStop",
+  "useUserBuffer",
+  "writeBuffer",
+  "writev",
+  "shutdown",
+  "close"
+]
+
+const binding = find()

@@ -1,0 +1,348 @@
+/**
+ * A port on a socket's own handle: all connections read into the same memory, and what is written goes to the system without a
+ * stream in between.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
+import type { Socket } from "node:net"
+import { getSystemErrorName } from "node:util"
+import type { Io } from "../WebsocketError.ts"
+import { type Handle, type Taken } from "./handle.ts"
+import * as Private from "./handle.ts"
+import { ioReason, longestTimer, prematureClose } from "./io.ts"
+import type { Listener, Port } from "./port.ts"
+
+export class HandlePort implements Port {
+  private readonly listener: Listener
+  private handle: AttachedHandle | undefined
+  // For those who know the connection by it, or not at all.
+  private readonly socket: AttachedSocket | undefined
+  private held: Uint8Array | undefined
+  private readonly highWaterMark: number
+  private readonly allowHalfOpen: boolean
+  private queue: Array<Uint8Array> = none
+  /** Bytes that the system has not taken, those that are on their way to it included. */
+  queuedBytes = 0
+  private sending: WriteRequest | undefined = undefined
+  private error: Error | undefined = undefined
+  private finished: (() => void) | undefined = undefined
+  private left = 0
+  private wantsBytes = false
+  private isReading = false
+  private isReceiving = false
+  private flushes = false
+  private heard = false
+  private ended = false
+  private shutsDown = false
+  private isShuttingDown = false
+  private isShutDown = false
+  isFull = false
+  isOver = false
+
+  constructor(taken: Taken, listener: Listener, dropsSocket: boolean) {
+    const { handle, held, socket } = taken
+    this.listener = listener
+    this.handle = Object.assign(handle, { [port]: this })
+    this.held = held
+    this.highWaterMark = socket.writableHighWaterMark
+    this.allowHalfOpen = socket.allowHalfOpen
+    // First of all, and for good: an error that nobody listens to ends the process.
+    socket.on("error", constVoid)
+    if (dropsSocket) Private.dropSocket(taken)
+    this.socket = dropsSocket ? undefined : Object.assign(socket, { [port]: this }).once("close", onSocketClose)
+  }
+
+  get ownsChunks(): boolean {
+    return true
+  }
+
+  attach(): void {
+    const handle = this.handle!
+    handle.useUserBuffer(memory)
+    handle.onread = onRead
+    // One chunk ahead of those who read, as Node does: the peer's end and its reset are seen by whoever writes, too.
+    if (this.held === undefined) this.start()
+  }
+
+  pull(): void {
+    if (this.isOver || this.wantsBytes) return
+    this.wantsBytes = true
+    const { held } = this
+    this.held = undefined
+    if (held !== undefined) this.give(held, false)
+    if (this.wantsBytes) this.start()
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.queue === none) this.queue = [bytes]
+    else this.queue.push(bytes)
+    this.queuedBytes += bytes.length
+    if (this.queuedBytes >= this.highWaterMark) this.isFull = true
+    if (this.isReceiving || this.flushes || this.sending !== undefined) return
+    this.flushes = true
+    process.nextTick(flush, this)
+  }
+
+  get isWritable(): boolean {
+    return !this.isDestroyed && !this.shutsDown
+  }
+
+  get failure(): Io | undefined {
+    return this.isDestroyed ? this.reason() : undefined
+  }
+
+  shutdown(): void {
+    this.shutsDown = true
+    this.shutDownIfSent()
+  }
+
+  destroy(error?: Error): void {
+    const { handle, socket } = this
+    if (handle === undefined) return
+    this.error = error
+    this.handle = undefined
+    this.queue = none
+    handle.onread = constVoid
+    process.nextTick(closed, this)
+    if (socket === undefined) handle.close()
+    else socket.off("close", onSocketClose).destroy()
+  }
+
+  takeHeard(): boolean {
+    const heard = this.heard || !this.wantsBytes
+    this.heard = false
+    return heard
+  }
+
+  takeTaken(): boolean {
+    // How much of what the system was given is gone, only the handle knows.
+    const left = this.queuedBytes + (this.handle?.writeQueueSize ?? 0)
+    const taken = !this.isFull || left !== this.left
+    this.left = left
+    return taken
+  }
+
+  close(linger: Duration.Input): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.isOver = true
+      return this.handle === undefined ? Effect.void : this.finish(linger)
+    })
+  }
+
+  // The time is real even where the clock of a test stands still: no virtual time makes a peer read.
+  private finish(linger: Duration.Input): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      const done = () => {
+        clearTimeout(timer)
+        this.finished = undefined
+        this.destroy()
+        resume(Effect.void)
+      }
+      const timer = setTimeout(done, Math.min(Duration.toMillis(linger), longestTimer))
+      this.finished = done
+      // What still comes is read and dropped: unread, it would reset the connection.
+      this.start()
+      this.shutdown()
+      if (this.isShutDown) done()
+      return Effect.sync(done)
+    })
+  }
+
+  /** @internal for the handle's events */
+  receive(chunk: Uint8Array): void {
+    if (this.isOver) return
+    this.heard = true
+    if (this.wantsBytes) {
+      this.give(chunk, true)
+      // libuv would read on, up to 32 times before anybody else's turn.
+      if (chunk.length < memory.length || !this.wantsBytes) return
+      this.stop()
+      nextTurn(this)
+    } else {
+      // Only now: most who want no more do again before there is more, and to stop and start costs two system calls.
+      this.held = chunk.slice()
+      this.stop()
+    }
+  }
+
+  /** @internal for the handle's events */
+  end(status: number): void {
+    this.isReading = false
+    if (getSystemErrorName(status) !== "EOF") return this.destroy(systemError(status, "read"))
+    this.ended = true
+    // Node ends our side behind the peer's, unless it may be half open.
+    if (!this.allowHalfOpen) this.shutdown()
+    if (!this.isOver) this.listener.onEnd()
+    this.destroyIfDone()
+  }
+
+  /** @internal for those who wait for their turn */
+  resume(): void {
+    if (this.wantsBytes) this.start()
+  }
+
+  /** @internal for `write` */
+  flush(): void {
+    this.flushes = false
+    const { handle, queue } = this
+    if (handle === undefined || queue === none || this.sending !== undefined) return
+    this.queue = none
+    const request = spare ?? Object.assign(Private.writeRequest(), { port: nobody, queue, bytes: 0, oncomplete: onWritten })
+    spare = undefined
+    const status = queue.length === 1 ? handle.writeBuffer(request, queue[0]!) : handle.writev(request, queue, true)
+    if (status !== 0) return this.destroy(systemError(status, "write"))
+    if (Private.isWriteAsync()) {
+      // Nobody else may move what the system still has to take.
+      request.queue = queue
+      request.port = this
+      request.bytes = this.queuedBytes
+      this.sending = request
+    } else {
+      // Most requests are not used: the system has taken all by now.
+      spare = request
+      this.queuedBytes = 0
+      this.sent()
+    }
+  }
+
+  /** @internal for the requests' events */
+  written(status: number): void {
+    const { sending } = this
+    if (this.handle === undefined || sending === undefined) return
+    this.sending = undefined
+    this.queuedBytes -= sending.bytes
+    if (status < 0) return this.destroy(systemError(status, "write"))
+    if (this.queue !== none) this.flush()
+    else this.sent()
+  }
+
+  /** @internal for the requests' events */
+  shutDown(status: number): void {
+    if (this.handle === undefined) return
+    if (status < 0 && getSystemErrorName(status) !== "ENOTCONN") return this.destroy(systemError(status, "shutdown"))
+    this.isShutDown = true
+    this.finished?.()
+    this.destroyIfDone()
+  }
+
+  /** @internal for the socket's events, and for `destroy` */
+  closed(): void {
+    if (this.isOver) {
+      this.finished?.()
+      return
+    }
+    this.isOver = true
+    this.listener.onClose(this.reason())
+  }
+
+  private give(chunk: Uint8Array, lent: boolean): void {
+    this.isReceiving = true
+    if (!this.listener.onChunk(chunk, lent)) this.wantsBytes = false
+    this.isReceiving = false
+    // An answer that is ready now need not wait for the tick: a tenth of what an echo costs.
+    if (this.queue !== none) this.flush()
+  }
+
+  private start(): void {
+    if (this.isReading || this.ended || this.handle === undefined) return
+    this.isReading = true
+    const status = this.handle.readStart()
+    if (status !== 0) this.destroy(systemError(status, "read"))
+  }
+
+  private stop(): void {
+    this.isReading = false
+    this.handle?.readStop()
+  }
+
+  private sent(): void {
+    if (this.isFull) {
+      this.isFull = false
+      if (!this.isOver) this.listener.onDrain()
+    }
+    this.shutDownIfSent()
+  }
+
+  private shutDownIfSent(): void {
+    if (!this.shutsDown || this.isShuttingDown || this.handle === undefined || this.queuedBytes > 0) return
+    const request = Object.assign(Private.shutdownRequest(), { port: this, oncomplete: onShutDown })
+    this.isShuttingDown = true
+    const status = this.handle.shutdown(request)
+    if (status !== 0) this.shutDown(status)
+  }
+
+  private destroyIfDone(): void {
+    if (this.ended && this.isShutDown) this.destroy()
+  }
+
+  // Its owner may have destroyed the socket, and it tells so only behind this turn.
+  private get isDestroyed(): boolean {
+    return this.handle === undefined || this.socket?.destroyed === true
+  }
+
+  private reason(): Io | undefined {
+    const error = this.error ?? this.socket?.errored
+    if (error == null && this.ended) return undefined
+    return ioReason(error ?? prematureClose())
+  }
+}
+
+interface WriteRequest {
+  port: HandlePort | undefined
+  queue: ReadonlyArray<Uint8Array>
+  bytes: number
+}
+
+// One for all: what is read was taken or copied by the time that anybody else is read. Fresh memory for each read costs up to
+// half of an echo of large messages.
+const memory = new Uint8Array(64 * 1024)
+
+const none: Array<Uint8Array> = []
+const nobody: HandlePort | undefined = undefined
+
+// A request that the system did not need.
+let spare: WriteRequest | undefined
+
+const port = Symbol("@websocket-stream/node/handlePort")
+type AttachedHandle = Handle & { readonly [port]: HandlePort }
+type AttachedSocket = Socket & { readonly [port]: HandlePort }
+
+function onRead(this: Handle): void {
+  const attached = (this as AttachedHandle)[port]
+  const count = Private.bytesRead()
+  if (count > 0) attached.receive(new Uint8Array(memory.buffer, 0, count))
+  else if (count < 0) attached.end(count)
+}
+
+function onWritten(this: WriteRequest, status: number): void {
+  this.port!.written(status)
+}
+
+function onShutDown(this: { readonly port: HandlePort }, status: number): void {
+  this.port.shutDown(status)
+}
+
+function onSocketClose(this: AttachedSocket): void {
+  this[port].destroy()
+}
+
+const flush = (port: HandlePort): void => port.flush()
+const closed = (port: HandlePort): void => port.closed()
+
+const systemError = (errno: number, syscall: string): Error => {
+  const code = getSystemErrorName(errno)
+  return Object.assign(new Error(`${syscall} ${code}`), { errno, code, syscall })
+}
+
+let waiting: Array<HandlePort> = []
+
+// Behind everybody who can be read in this turn of the event loop.
+const nextTurn = (port: HandlePort): void => {
+  if (waiting.push(port) > 1) return
+  setImmediate(() => {
+    const ports = waiting
+    waiting = []
+    for (const port of ports) port.resume()
+  })
+}

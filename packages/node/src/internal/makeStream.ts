@@ -1,0 +1,44 @@
+/** Takes a stream over for as long as the scope lives. */
+import { OptionError } from "@websocket-stream/core/OptionError"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { Duplex } from "node:stream"
+import type { Options } from "../WebsocketStream.ts"
+import { forgetting } from "./forgetting.ts"
+import { FrameStream, type FrameStreamOptions } from "./frameStream.ts"
+import { checkStreamOptions } from "./streamOptions.ts"
+
+export const defaults = { linger: "1 second" } as const satisfies Partial<Options>
+
+/** As `WebsocketStream.make`, with what a server has to say besides. */
+export const makeStream = (
+  duplex: Duplex,
+  options: Options,
+  { dropsSocket = false, greeting }: Partial<Pick<FrameStreamOptions, "greeting" | "dropsSocket">> = {}
+): Effect.Effect<FrameStream, OptionError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const limits = checkStreamOptions(options)
+    if (Result.isFailure(limits)) return Effect.fail(limits.failure)
+    if (duplex.readableObjectMode || duplex.writableObjectMode || duplex.readableEncoding !== null) {
+      const expected = "a stream of bytes without an encoding"
+      return Effect.fail(new OptionError({ option: "duplex", value: duplex, expected }))
+    }
+    const { direct = true, head, linger = defaults.linger, mode = "Block", role, rsv1 = false } = options
+    const make = () =>
+      new FrameStream(duplex, {
+        role,
+        mode,
+        head,
+        limits: limits.success,
+        rsv1,
+        direct,
+        dropsSocket,
+        greeting
+      })
+    return Effect.acquireRelease(forgetting(() => Effect.succeed(make())), closing(linger))
+  })
+
+// Not written where it is used: it would keep the head there, and what else `make` was given, for as long as the stream lives.
+const closing = (linger: Duration.Input) => (stream: FrameStream): Effect.Effect<void> => stream.close(linger)
