@@ -9,7 +9,6 @@
  * @since 0.1.0
  */
 import type * as Close from "@websocket-stream/core/Close"
-import type { Closing } from "@websocket-stream/core/Connection"
 import type * as Message from "@websocket-stream/core/Message"
 import { OptionError } from "@websocket-stream/core/OptionError"
 import type * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
@@ -17,13 +16,12 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import { closeCodeOf } from "./internal/closed.ts"
+import { closing } from "./internal/closing.ts"
 import { FrameStream } from "./internal/frameStream.ts"
-import { checkMessageOptions } from "./internal/messageOptions.ts"
+import { checkMessageOptions, defaults, messageSettings } from "./internal/messageOptions.ts"
 import { MessageStream } from "./internal/messageStream.ts"
 import * as Meter from "./internal/meter.ts"
 import type { ReadError, WriteError } from "./WebsocketError.ts"
@@ -201,7 +199,7 @@ export interface Options {
  * @category defaults
  * @since 0.1.0
  */
-export const defaultReceiveBuffer = 64 * 1024
+export const defaultReceiveBuffer: number = defaults.receiveBuffer
 
 /**
  * 1 KiB: below it the saving is small, and zlib's own cost is not.
@@ -209,7 +207,7 @@ export const defaultReceiveBuffer = 64 * 1024
  * @category defaults
  * @since 0.1.0
  */
-export const defaultCompressionThreshold = 1024
+export const defaultCompressionThreshold: number = defaults.threshold
 
 /**
  * 5 seconds.
@@ -217,7 +215,7 @@ export const defaultCompressionThreshold = 1024
  * @category defaults
  * @since 0.1.0
  */
-export const defaultCloseDeadline: Duration.Input = "5 seconds"
+export const defaultCloseDeadline: Duration.Input = defaults.closeDeadline
 
 /**
  * Takes a stream over: its own reads and writes fail with `Busy` from then on. The connection is closed with the scope, by 1000
@@ -261,20 +259,12 @@ export const make = (
     if (wrong !== undefined) return yield* wrong
     const meter = yield* Meter.currentIf(options?.metrics)
     const messages = stream instanceof FrameStream
-      ? stream.takeOver((estate) =>
-        new MessageStream(estate, {
-          subprotocol: options?.subprotocol,
-          deflate: options?.deflate,
-          compression: {
-            threshold: options?.compression?.threshold ?? defaultCompressionThreshold,
-            level: options?.compression?.level ?? 6,
-            memLevel: options?.compression?.memLevel ?? 8
-          },
-          receiveBuffer: options?.receiveBuffer ?? defaultReceiveBuffer,
-          closeDeadline: options?.closeDeadline ?? defaultCloseDeadline,
-          meter
-        })
-      )
+      ? MessageStream.over(stream, {
+        ...messageSettings(options),
+        subprotocol: options?.subprotocol,
+        deflate: options?.deflate,
+        meter
+      })
       : undefined
     if (messages === undefined) {
       return yield* new OptionError({
@@ -283,21 +273,7 @@ export const make = (
         expected: "a stream that WebsocketStream.make made and that no other Websocket has taken over"
       })
     }
-    messages.begin()
+    // Not written here: it would keep what `make` was given, a request among it.
     yield* Effect.addFinalizer(closing(messages))
     return messages
   }))
-
-// Not written where it is used: it would keep what `make` was given there, a request among it.
-const closing = (messages: MessageStream) => (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
-  messages.release(closeCodeOf(exit)).pipe(
-    Effect.andThen(Effect.suspend(() => Effect.annotateCurrentSpan(closingAttributes(messages.closing)))),
-    // A stack would tell who made the scope, and costs microseconds.
-    Effect.withSpan("websocket.close", undefined, { captureStackTrace: false })
-  )
-
-const closingAttributes = ({ by, received, sent }: Closing) => ({
-  "websocket.close.by": by,
-  "websocket.close.sent": sent?.code,
-  "websocket.close.received": received?.code
-})

@@ -59,7 +59,9 @@ describe("The interruption of run", () => {
         // The clock stands still: nobody is waited for.
         for (let point = 0, hasMore = true; hasMore; point++) {
           const steps = new Steps()
-          const fiber = yield* steps.fork(operations, service.run((ws) => ws.receive))
+          // An admission of some steps: without one there is nothing between the request and its answer.
+          const admit = Effect.replicateEffect(Effect.void, 30, { discard: true })
+          const fiber = yield* steps.fork(operations, service.run((ws) => ws.receive, { admit }))
           yield* steps.settle
           const arrival = yield* Effect.forkChild(event(server, "upgrade"), { startImmediately: true })
           const socket = yield* dial(port)

@@ -51,12 +51,12 @@ export interface Estate {
 
 export class FrameStream implements Port.Listener, Modal {
   readonly role: Role
-  readonly reader: FrameReader
   private readonly writer: FrameWriter
   private readonly port: Port.Port
   private readonly limits: Limits
   private readonly decoder: FrameDecoder.FrameDecoder
-  private incoming: Incoming
+  private lazyReader: FrameReader | undefined = undefined
+  private successor: Incoming | undefined = undefined
   private current: Mode
 
   constructor(duplex: Duplex, options: FrameStreamOptions) {
@@ -67,11 +67,9 @@ export class FrameStream implements Port.Listener, Modal {
     const { ownsChunks } = this.port
     this.limits = limits
     this.decoder = FrameDecoder.make({ role, maxFrameSize: limits.maxFrameSize, rsv1, ownsChunks, allocate })
-    this.reader = new FrameReader(this.port, this.decoder, this)
-    this.incoming = this.reader
     this.writer = new FrameWriter(this.port, role === "client", this)
     // A copy, because the head is the caller's, and the decoder may write to what it is given.
-    if (head !== undefined) this.decoder.push(new Uint8Array(head))
+    if (head !== undefined && head.length > 0) this.decoder.push(new Uint8Array(head))
     this.port.attach()
     if (options.greeting !== undefined) this.port.write(options.greeting)
   }
@@ -121,15 +119,27 @@ export class FrameStream implements Port.Listener, Modal {
     return this.current === "Block"
   }
 
+  /** Who reads here, unless somebody has taken the stream over. */
+  get reader(): FrameReader {
+    if (this.lazyReader !== undefined) return this.lazyReader
+    this.lazyReader = new FrameReader(this.port, this.decoder, this)
+    if (this.successor !== undefined) this.lazyReader.yieldUp()
+    return this.lazyReader
+  }
+
+  private get incoming(): Incoming {
+    return this.successor ?? this.reader
+  }
+
   /** Hands the stream over; its own reads and writes fail with `Busy` from then on. Answers nothing the second time. */
-  takeOver<A extends Incoming>(successor: (estate: Estate) => A): A | undefined {
-    if (this.incoming !== this.reader) return undefined
+  takeOver<A extends Incoming>(succeed: (estate: Estate) => A): A | undefined {
+    if (this.successor !== undefined) return undefined
     const { decoder, limits, port, role, writer } = this
-    const left = this.reader.yieldUp()
+    const { ahead, ended } = this.lazyReader?.yieldUp() ?? unread
     writer.yieldUp()
-    const incoming = successor({ role, limits, port, decoder, writer, ...left })
-    this.incoming = incoming
-    return incoming
+    const successor = succeed({ role, limits, port, decoder, writer, ahead, ended })
+    this.successor = successor
+    return successor
   }
 
   close(linger: Duration.Input): Effect.Effect<void> {
@@ -153,7 +163,7 @@ export class FrameStream implements Port.Listener, Modal {
   }
 
   onDrain(): void {
-    this.incoming.drain?.()
+    this.successor?.drain?.()
     this.writer.drain()
   }
 
@@ -162,3 +172,5 @@ export class FrameStream implements Port.Listener, Modal {
     this.writer.end(reason ?? "Peer")
   }
 }
+
+const unread = { ahead: undefined, ended: undefined }

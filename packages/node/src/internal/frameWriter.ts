@@ -21,7 +21,8 @@ export class FrameWriter {
   private closeSent = false
   private isYieldedUp = false
   private ended: Exit.Exit<never, WriteError> | undefined = undefined
-  private readonly waiters = new Waiters<() => void>()
+  // Made for the first that has to wait: most connections never have one.
+  private waiters: Waiters<() => void> | undefined = undefined
 
   constructor(port: Port, masked: boolean, owner: Modal) {
     this.port = port
@@ -49,10 +50,11 @@ export class FrameWriter {
       if (!modal.blocks) return this.refusal([]) ?? wouldBlock
       return Effect.callback<A, WriteError>((resume) => {
         const waiter = () => resume(attempt(proceed))
-        this.waiters.add(waiter)
+        const waiters = this.waiters ??= new Waiters()
+        waiters.add(waiter)
         // A fiber may be made to yield between its look and this: the one event `drain` may have come meanwhile.
         this.drain()
-        return Effect.sync(() => this.waiters.remove(waiter))
+        return Effect.sync(() => waiters.remove(waiter))
       })
     })
   }
@@ -105,7 +107,9 @@ export class FrameWriter {
 
   /** There is room again. */
   drain(): void {
-    while (!this.waiters.isEmpty && (!this.port.isFull || this.closed !== undefined)) this.waiters.take()!()
+    const { waiters } = this
+    if (waiters === undefined) return
+    while (!waiters.isEmpty && (!this.port.isFull || this.closed !== undefined)) waiters.take()!()
   }
 
   /** Nothing can be written any more. The first to say so is believed. */
@@ -116,7 +120,7 @@ export class FrameWriter {
 
   // Those who came first go first, even if there is room by now.
   private get hasRoom(): boolean {
-    return this.closed !== undefined || (this.waiters.isEmpty && !this.port.isFull)
+    return this.closed !== undefined || (this.waiters?.isEmpty !== false && !this.port.isFull)
   }
 
   private refusal(frames: ReadonlyArray<Frame.Frame>): Exit.Exit<never, WriteError> | undefined {

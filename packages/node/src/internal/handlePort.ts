@@ -186,7 +186,7 @@ export class HandlePort implements Port {
   flush(): void {
     this.flushes = false
     const { handle, queue } = this
-    if (handle === undefined || queue === none || this.sending !== undefined) return
+    if (handle === undefined || this.isDestroyed || queue === none || this.sending !== undefined) return
     this.queue = none
     const request = spare ?? Object.assign(Private.writeRequest(), { port: nobody, queue, bytes: 0, oncomplete: onWritten })
     spare = undefined
@@ -245,7 +245,7 @@ export class HandlePort implements Port {
   }
 
   private start(): void {
-    if (this.isReading || this.ended || this.handle === undefined) return
+    if (this.isReading || this.ended || this.handle === undefined || this.isDestroyed) return
     this.isReading = true
     const status = this.handle.readStart()
     if (status !== 0) this.destroy(systemError(status, "read"))

@@ -1,12 +1,14 @@
 /** How the fiber of a connection ends. */
+import { RequestError } from "@websocket-stream/core/HandshakeError"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { OpenError, ReadError, WriteError } from "../WebsocketError.ts"
 import { Refusal } from "../WebsocketRequest.ts"
 
 /** Whether the error says that the connection ended, or was refused, which is no fault of a handler's. */
-export const isEnd = (error: unknown): error is ReadError | WriteError | OpenError | Refusal =>
-  error instanceof ReadError || error instanceof WriteError || error instanceof Refusal || isBadRequest(error)
+export const isEnd = (error: unknown): error is ReadError | WriteError | OpenError | Refusal | RequestError =>
+  error instanceof ReadError || error instanceof WriteError || error instanceof Refusal ||
+  error instanceof RequestError || isBadRequest(error)
 
 /** What was thrown or failed with, nothing for an interruption. */
 export const errorOf = (reason: Cause.Reason<unknown>): unknown => {

@@ -13,6 +13,7 @@ import type { UpgradeOptions } from "../WebsocketHttpServer.ts"
 import * as WebsocketUpgrade from "../WebsocketUpgrade.ts"
 import { drain } from "./drain.ts"
 import { checkMessageOptions } from "./messageOptions.ts"
+import { MessageStream } from "./messageStream.ts"
 import * as Meter from "./meter.ts"
 import type { Settings } from "./serverOptions.ts"
 import type { Swept } from "./sweep.ts"
@@ -170,6 +171,7 @@ export class HttpUpgrade {
 
   private watch(ws: Websocket.Websocket["Service"]): void {
     const { now, open, settings, swept } = this.all
+    if (!(ws instanceof MessageStream)) throw new TypeError("a Websocket that Websocket.make did not make")
     this.vigil = new Vigil(ws, settings, now)
     swept.add(this.vigil)
     open.add(this)

@@ -7,16 +7,16 @@ import type * as Scope from "effect/Scope"
 import type { Duplex } from "node:stream"
 import type { Options } from "../WebsocketStream.ts"
 import { forgetting } from "./forgetting.ts"
-import { FrameStream, type FrameStreamOptions } from "./frameStream.ts"
+import { FrameStream } from "./frameStream.ts"
 import { checkStreamOptions } from "./streamOptions.ts"
 
 export const defaults = { linger: "1 second" } as const satisfies Partial<Options>
 
-/** As `WebsocketStream.make`, with what a server has to say besides. */
+/** As `WebsocketStream.make`, with what a server has to say first. */
 export const makeStream = (
   duplex: Duplex,
   options: Options,
-  { dropsSocket = false, greeting }: Partial<Pick<FrameStreamOptions, "greeting" | "dropsSocket">> = {}
+  greeting?: Uint8Array
 ): Effect.Effect<FrameStream, OptionError, Scope.Scope> =>
   Effect.suspend(() => {
     const limits = checkStreamOptions(options)
@@ -34,7 +34,7 @@ export const makeStream = (
         limits: limits.success,
         rsv1,
         direct,
-        dropsSocket,
+        dropsSocket: false,
         greeting
       })
     return Effect.acquireRelease(forgetting(() => Effect.succeed(make())), closing(linger))

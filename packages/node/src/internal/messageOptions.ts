@@ -2,6 +2,29 @@ import { OptionError } from "@websocket-stream/core/OptionError"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import type { Options } from "../Websocket.ts"
+import type { MessageStreamOptions } from "./messageStream.ts"
+
+/** What holds where nothing is said. */
+export const defaults = {
+  receiveBuffer: 64 * 1024,
+  threshold: 1024,
+  level: 6,
+  memLevel: 8,
+  closeDeadline: "5 seconds"
+} as const
+
+/** How to speak, whatever was agreed on in the opening handshake. */
+export type MessageSettings = Pick<MessageStreamOptions, "compression" | "receiveBuffer" | "closeDeadline">
+
+export const messageSettings = (options: Omit<Options, "deflate"> | undefined): MessageSettings => ({
+  compression: {
+    threshold: options?.compression?.threshold ?? defaults.threshold,
+    level: options?.compression?.level ?? defaults.level,
+    memLevel: options?.compression?.memLevel ?? defaults.memLevel
+  },
+  receiveBuffer: options?.receiveBuffer ?? defaults.receiveBuffer,
+  closeDeadline: options?.closeDeadline ?? defaults.closeDeadline
+})
 
 /** Says which of the options of a `Websocket` is out of range, if one is. */
 export const checkMessageOptions = (options: Omit<Options, "deflate"> | undefined): OptionError | undefined => {

@@ -52,7 +52,7 @@ export class MessageReader extends Supply<Message.Message> {
   private dropsPieces = false
   // The message after one whose rest is still being dropped.
   private nextPieces: PieceReader | undefined = undefined
-  private queue: Array<Message.Message> = []
+  private queue: Array<Message.Message> = none
   private taken = 0
   private queued = 0
   private isInflating = false
@@ -153,7 +153,7 @@ export class MessageReader extends Supply<Message.Message> {
       this.taken = 0
     }
     if (this.taken === this.queue.length) {
-      this.queue = []
+      this.queue = none
       this.taken = 0
       this.isTaking = true
       this.pull()
@@ -277,7 +277,8 @@ export class MessageReader extends Supply<Message.Message> {
     }
     if (this.meter !== undefined) this.meter.messagesReceived++
     if (this.drops && !this.isAwaited) return
-    this.queue.push(message)
+    if (this.queue === none) this.queue = [message]
+    else this.queue.push(message)
     this.queued += costOf(message)
   }
 
@@ -318,7 +319,7 @@ export class MessageReader extends Supply<Message.Message> {
   }
 
   private forgetQueue(): void {
-    this.queue = []
+    this.queue = none
     this.taken = 0
     this.queued = 0
   }
@@ -334,6 +335,8 @@ export class MessageReader extends Supply<Message.Message> {
     this.nextPieces?.fail(failure)
   }
 }
+
+const none: Array<Message.Message> = []
 
 const takenAtMost = 256
 

@@ -23,7 +23,7 @@ import type { Closed, Websocket } from "../Websocket.ts"
 import { Encode, type Io, type ReadError, WriteError } from "../WebsocketError.ts"
 import { allocate } from "./allocate.ts"
 import { type CompressionOptions, Deflater, Inflater } from "./deflate.ts"
-import type { Estate, Incoming } from "./frameStream.ts"
+import type { Estate, FrameStream, Incoming } from "./frameStream.ts"
 import { MessageReader, type Replier } from "./messageReader.ts"
 import { MessageWriter } from "./messageWriter.ts"
 import type { Meter, Metered } from "./meter.ts"
@@ -53,15 +53,22 @@ export class MessageStream implements Incoming, Replier, Metered {
   private readonly connection: Connection.Connection
   private readonly reader: MessageReader
   private readonly writer: MessageWriter
-  private readonly pings: Pings
+  private lazyPings: Pings | undefined = undefined
   private receivingPieces: Semaphore.Semaphore | undefined = undefined
   private isFinished = false
   private hasEnded = false
   // Those who wait for the peer's Close frame, or for the end of its bytes.
-  private readonly finishing = new Waiters<() => void>()
-  private readonly ending = new Waiters<() => void>()
+  private lazyFinishing: Waiters<() => void> | undefined = undefined
+  private lazyEnding: Waiters<() => void> | undefined = undefined
 
-  constructor(estate: Estate, options: MessageStreamOptions) {
+  /** Takes a stream over, and begins with what it has read already. Answers nothing if somebody else has. */
+  static over(stream: FrameStream, options: MessageStreamOptions): MessageStream | undefined {
+    const messages = stream.takeOver((estate) => new MessageStream(estate, options))
+    messages?.begin()
+    return messages
+  }
+
+  private constructor(estate: Estate, options: MessageStreamOptions) {
     const { decoder, limits, port, role, writer } = estate
     const { compression, deflate } = options
     this.estate = estate
@@ -89,7 +96,6 @@ export class MessageStream implements Incoming, Replier, Metered {
       meter: options.meter,
       replier: this
     })
-    this.pings = new Pings(this.reader, this.writer, options.meter)
   }
 
   // Made when they are asked for, as those of a `WebsocketStream` are.
@@ -156,11 +162,10 @@ export class MessageStream implements Incoming, Replier, Metered {
   }
 
   get roundTrip(): Effect.Effect<Option.Option<Duration.Duration>> {
-    return Effect.sync(() => Option.fromUndefinedOr(this.pings.roundTrip))
+    return Effect.sync(() => Option.fromUndefinedOr(this.lazyPings?.roundTrip))
   }
 
-  /** Begins with what the stream has read already. */
-  begin(): void {
+  private begin(): void {
     this.meter?.opened(this)
     const { ahead, ended } = this.estate
     const part: FramePart | undefined = ahead === undefined
@@ -196,7 +201,7 @@ export class MessageStream implements Incoming, Replier, Metered {
     this.hasEnded = true
     // Nothing comes any more, and nothing can be sent: our side has no use, either.
     if (this.connection.closing.sent !== undefined) this.estate.port.shutdown()
-    while (!this.ending.isEmpty) this.ending.take()!()
+    this.lazyEnding?.wake()
   }
 
   drain(): void {
@@ -215,14 +220,14 @@ export class MessageStream implements Incoming, Replier, Metered {
   }
 
   receivePong(payload: Uint8Array): void {
-    this.pings.receivePong(payload)
+    this.lazyPings?.receivePong(payload)
   }
 
   finish(): void {
     this.isFinished = true
     this.meter?.ended(this, this.connection.closing)
-    this.pings.end()
-    while (!this.finishing.isEmpty) this.finishing.take()!()
+    this.lazyPings?.end()
+    this.lazyFinishing?.wake()
   }
 
   get bufferedBytes(): number {
@@ -303,6 +308,20 @@ export class MessageStream implements Incoming, Replier, Metered {
     this.reply(step.success)
     this.reader.dropUnawaited()
     return undefined
+  }
+
+  // What most connections never need, or only in the end, is made then.
+
+  private get pings(): Pings {
+    return this.lazyPings ??= new Pings(this.reader, this.writer, this.meter, this.isFinished)
+  }
+
+  private get finishing(): Waiters<() => void> {
+    return this.lazyFinishing ??= new Waiters()
+  }
+
+  private get ending(): Waiters<() => void> {
+    return this.lazyEnding ??= new Waiters()
   }
 
   // A peer that takes longer is not waited for: the connection is cut.

@@ -26,9 +26,10 @@ export class Pings {
   private list: Array<Ping> = []
   private count = 0
   private isBeating = false
-  private isOver = false
+  private isOver: boolean
 
-  constructor(reader: MessageReader, writer: MessageWriter, meter: Meter | undefined) {
+  constructor(reader: MessageReader, writer: MessageWriter, meter: Meter | undefined, isOver: boolean) {
+    this.isOver = isOver
     this.reader = reader
     this.writer = writer
     this.meter = meter

@@ -1,25 +1,40 @@
 /** Where upgrades arrive at a server: who may come in, who has to wait for a handler to run, and who is told to leave. */
 import * as Close from "@websocket-stream/core/Close"
+import type { RequestError } from "@websocket-stream/core/HandshakeError"
+import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberSet from "effect/FiberSet"
+import { constVoid } from "effect/Function"
+import * as Iterable from "effect/Iterable"
+import * as Result from "effect/Result"
 import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import type { Upgrade } from "../WebsocketUpgrade.ts"
 import { drain } from "./drain.ts"
+import { logUnlessEnd } from "./handlerEnd.ts"
 import type { Meter } from "./meter.ts"
 import type { Settings } from "./serverOptions.ts"
 import type { Swept } from "./sweep.ts"
-import { receiveUpgrade, reject } from "./upgrade.ts"
+import { internalServerError, offerOf, receiveUpgrade, reject } from "./upgrade.ts"
 import type { Vigil } from "./vigil.ts"
 
-/** A handler that runs: what it does with an upgrade, the fibers that do it, and the connections that it has open. */
+/** A client, from its request to the end of its handler. */
+export interface Visitor {
+  /** The watch over its connection, once that is open. */
+  readonly vigil: Vigil | undefined
+  /** Waits until it has left. */
+  readonly left: Effect.Effect<void>
+  /** Has its handler interrupted, and waits for that. */
+  readonly dismissed: Effect.Effect<void>
+}
+
+/** A handler that runs: what it does with an upgrade, and those that it serves. */
 export interface Shift {
-  /** Handles the upgrade in a fiber of its own, and runs the effect when that ends. */
-  readonly receive: (upgrade: Upgrade, left: Effect.Effect<void>) => void
-  readonly fibers: FiberSet.FiberSet<void, never>
-  readonly open: Set<Vigil>
+  /** Handles the upgrade in a fiber of its own, which says when it has `left`. */
+  readonly receive: (upgrade: Upgrade, offer: OpeningHandshake.Offer) => void
+  readonly guests: Set<Visitor>
   /** Succeeds when its connections were drained. */
   readonly drained: Deferred.Deferred<void>
   isDraining: boolean
@@ -30,13 +45,13 @@ export class Reception implements Swept {
   readonly meter: Meter | undefined
   /** Nanoseconds, of a clock that does not jump. */
   readonly now: () => bigint
-  /** Everything that has deadlines. */
-  readonly swept = new Set<Swept>([this])
   /** Succeeds when the server has closed for good. */
   readonly closed = Deferred.makeUnsafe<void>()
 
   private readonly fork: (effect: Effect.Effect<void>) => unknown
   private shifts: ReadonlyArray<Shift> = []
+  // Those that drain among them.
+  private readonly allShifts = new Set<Shift>()
   private waiting: Array<{ readonly upgrade: Upgrade; readonly since: bigint }> = []
   private connections = 0
   private draining = 0
@@ -73,6 +88,7 @@ export class Reception implements Swept {
   /** A handler begins to run, and gets those who wait. */
   begin(shift: Shift): void {
     this.shifts = [...this.shifts, shift]
+    this.allShifts.add(shift)
     for (const { upgrade } of this.waiting.splice(0)) this.handOver(upgrade, shift)
   }
 
@@ -84,23 +100,30 @@ export class Reception implements Swept {
       this.shifts = this.shifts.filter((other) => other !== shift)
       shift.isDraining = true
       this.draining++
-      for (const vigil of shift.open) this.dismiss(vigil)
+      for (const { vigil } of shift.guests) this.dismiss(vigil)
       const cut = (error: Error) => {
-        for (const { stream } of shift.open) stream.cut(error)
+        for (const { vigil } of shift.guests) vigil?.stream.cut(error)
       }
       return Effect.ensuring(
-        drain(FiberSet.awaitEmpty(shift.fibers), this.settings.drainDeadline, cut),
+        drain(allLeft(shift), this.settings.drainDeadline, cut),
         Effect.sync(() => {
           this.draining--
+          this.allShifts.delete(shift)
           Deferred.doneUnsafe(shift.drained, Effect.void)
         })
       )
     })
   }
 
-  /** Asks a peer to leave. */
-  dismiss({ stream }: Vigil): void {
-    stream.begone(Close.make(this.settings.drainCode))
+  /** A client that a shift had received has left. */
+  left(): void {
+    this.connections--
+  }
+
+  /** Says that there is no room, or nobody to serve. */
+  turnAway(socket: Duplex): Effect.Effect<void> {
+    this.meter?.refused(503)
+    return reject({ socket }, { status: 503, headers: [["Connection", "close"]], body: "" })
   }
 
   /** Drains all, and takes nobody any more. */
@@ -118,19 +141,41 @@ export class Reception implements Swept {
 
   sweep(now: bigint): void {
     const deadline = Duration.toNanosUnsafe(this.settings.handshakeDeadline)
+    for (const { guests } of this.allShifts) {
+      for (const { vigil } of guests) vigil?.sweep(now)
+    }
     while (this.waiting.length > 0 && now - this.waiting[0]!.since >= deadline) {
       this.connections--
       this.fork(this.turnAway(this.waiting.shift()!.upgrade.socket))
     }
   }
 
-  /** Says that there is no room, or nobody to serve. */
-  turnAway(socket: Duplex): Effect.Effect<void> {
-    this.meter?.refused(503)
-    return reject({ socket }, { status: 503, headers: [["Connection", "close"]], body: "" })
+  // Asks a peer to leave. One that is not open yet is turned away when it would be.
+  private dismiss(vigil: Vigil | undefined): void {
+    vigil?.stream.begone(Close.make(this.settings.drainCode))
   }
 
   private handOver(upgrade: Upgrade, shift: Shift): void {
-    shift.receive(upgrade, Effect.sync(() => this.connections--))
+    try {
+      const offer = offerOf(upgrade, this.settings.origins)
+      if (Result.isSuccess(offer)) shift.receive(upgrade, offer.success)
+      else this.turnDown(upgrade, OpeningHandshake.reject(offer.failure), Cause.fail(offer.failure))
+    } catch (defect) {
+      // What looks at origins may be the application's.
+      this.turnDown(upgrade, internalServerError, Cause.die(defect))
+    }
+  }
+
+  private turnDown(upgrade: Upgrade, response: OpeningHandshake.Response, cause: Cause.Cause<RequestError>): void {
+    this.meter?.refused(response.status)
+    const told = Effect.andThen(reject(upgrade, response), logUnlessEnd(cause))
+    this.fork(Effect.ensuring(told, Effect.sync(() => this.left())))
   }
 }
+
+const allLeft = ({ guests }: Shift): Effect.Effect<void> =>
+  Effect.whileLoop({
+    while: () => guests.size > 0,
+    body: () => Iterable.headUnsafe(guests).left,
+    step: constVoid
+  })

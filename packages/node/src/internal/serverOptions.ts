@@ -4,20 +4,32 @@ import * as CloseCode from "@websocket-stream/core/CloseCode"
 import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import { OptionError } from "@websocket-stream/core/OptionError"
 import * as Origin from "@websocket-stream/core/Origin"
+import type * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import { defaultCloseDeadline } from "../Websocket.ts"
 import type { ServingOptions } from "../WebsocketServer.ts"
 import { deflateOptions } from "./deflate.ts"
-import { checkMessageOptions, whole } from "./messageOptions.ts"
+import type { FrameStreamOptions } from "./frameStream.ts"
+import { defaults as streamDefaults } from "./makeStream.ts"
+import {
+  checkMessageOptions,
+  defaults as messageDefaults,
+  type MessageSettings,
+  messageSettings,
+  whole
+} from "./messageOptions.ts"
 import { checkStreamOptions } from "./streamOptions.ts"
 import type { Deadlines } from "./vigil.ts"
 
 /** What serving takes, wherever it listens. */
 export interface Settings extends Deadlines {
   readonly options: ServingOptions
+  readonly origins: Origin.Check
+  readonly deflate: PermessageDeflate.Parameters | undefined
+  readonly stream: Pick<FrameStreamOptions, "role" | "mode" | "limits" | "direct"> & { readonly linger: Duration.Input }
+  readonly messages: MessageSettings
   readonly handshakeDeadline: Duration.Duration
   readonly drainDeadline: Duration.Duration
   readonly drainCode: number
@@ -27,7 +39,7 @@ export interface Settings extends Deadlines {
 /** What holds where nothing is said. */
 export const defaults = {
   handshakeDeadline: "10 seconds",
-  closeDeadline: defaultCloseDeadline,
+  closeDeadline: messageDefaults.closeDeadline,
   drainDeadline: "10 seconds",
   heartbeat: "30 seconds",
   idleDeadline: "75 seconds",
@@ -39,8 +51,19 @@ export const defaults = {
 export const settings = (options: ServingOptions): Effect.Effect<Settings, OptionError> =>
   Effect.gen(function*() {
     const { drainCode = defaults.drainCode, maxConnections = defaults.maxConnections } = options
+    const limits = yield* Effect.fromResult(checkStreamOptions({ ...options, role: "server" }))
     const settings: Settings = {
       options,
+      origins: yield* Effect.fromResult(Origin.check(options.origins)),
+      deflate: yield* Effect.fromResult(deflateOptions(options.deflate)),
+      stream: {
+        role: "server",
+        mode: "Block",
+        limits,
+        direct: options.direct ?? true,
+        linger: options.linger ?? streamDefaults.linger
+      },
+      messages: messageSettings(options),
       handshakeDeadline: yield* finite("handshakeDeadline", options),
       closeDeadline: yield* finite("closeDeadline", options),
       drainDeadline: yield* finite("drainDeadline", options),
@@ -51,9 +74,6 @@ export const settings = (options: ServingOptions): Effect.Effect<Settings, Optio
       maxConnections
     }
     const results: ReadonlyArray<Result.Result<unknown, OptionError>> = [
-      checkStreamOptions({ ...options, role: "server" }),
-      Origin.check(options.origins),
-      deflateOptions(options.deflate),
       OpeningHandshake.accept(anyOffer, { headers: options.headers }),
       // A client that offers them has its own checked in just the way that ours have to be.
       OpeningHandshake.request({ ...anyRequest, subprotocols: options.subprotocols })

@@ -35,49 +35,68 @@ export const receiveUpgrade = (request: IncomingMessage, socket: Duplex, head: U
   return { request, socket, head }
 }
 
+/** What the client offers, or why it may not connect. */
+export const offerOf = (
+  { request: { headers, httpVersion, method } }: Upgrade,
+  origins: Origin.Check
+): Result.Result<OpeningHandshake.Offer, RequestError> =>
+  Result.flatMap(OpeningHandshake.read({ method: method ?? "", httpVersion, headers }), (offer) => {
+    const forbidden = origins(headers)
+    return forbidden === undefined ? Result.succeed(offer) : Result.fail(forbidden)
+  })
+
 /** Reads what the client offers. A request that may not connect, or does not ask to, has got its status by then. */
 export const readOffer = (
   upgrade: Upgrade,
   options: Options | undefined
 ): Effect.Effect<OpeningHandshake.Offer, OpenError> =>
-  Effect.gen(function*() {
-    const { headers, httpVersion, method } = upgrade.request
-    const offer = OpeningHandshake.read({ method: method ?? "", httpVersion, headers })
-    if (Result.isFailure(offer)) return yield* refuse(upgrade, offer.failure)
+  Effect.suspend(() => {
     const check = Origin.check(options?.origins)
-    if (Result.isFailure(check)) return yield* misconfigured(upgrade, check.failure)
-    const forbidden = check.success(headers)
-    return forbidden === undefined ? offer.success : yield* refuse(upgrade, forbidden)
+    if (Result.isFailure(check)) return misconfigured(upgrade, check.failure)
+    const offer = offerOf(upgrade, check.success)
+    return Result.isSuccess(offer) ? Effect.succeed(offer.success) : refuse(upgrade, offer.failure)
   })
+
+/** What was agreed on, and the 101 that says so. */
+export interface Agreed {
+  readonly subprotocol: string | undefined
+  readonly deflate: PermessageDeflate.Parameters | undefined
+  readonly greeting: Uint8Array
+}
+
+/** What we agree on with a client, of what it offers. */
+export const negotiate = (
+  offer: OpeningHandshake.Offer,
+  options: Pick<Options, "subprotocols" | "headers"> | undefined,
+  wanted: PermessageDeflate.Parameters | undefined
+): Result.Result<Agreed, OptionError> => {
+  // RFC 6455 4.1: the client lists its subprotocols "ordered by preference".
+  const subprotocol = offer.subprotocols.find((name) => options?.subprotocols?.includes(name))
+  const agreed = wanted === undefined || offer.extensions === undefined
+    ? undefined
+    : PermessageDeflate.accept(offer.extensions, wanted)
+  return Result.map(
+    OpeningHandshake.accept(offer, { subprotocol, extensions: agreed?.header, headers: options?.headers }),
+    (response) => ({ subprotocol, deflate: agreed?.parameters, greeting: format(response) })
+  )
+}
 
 /** Answers an offer with the 101, and takes the socket over. */
 export const openUpgrade = (
   upgrade: Upgrade,
   offer: OpeningHandshake.Offer,
-  options: Options | undefined,
-  dropsSocket = false
+  options: Options | undefined
 ): Effect.Effect<Connection, OpenError, Scope.Scope> =>
   Effect.gen(function*() {
     const { head, request, socket } = upgrade
-    // RFC 6455 4.1: the client lists its subprotocols "ordered by preference".
-    const subprotocol = offer.subprotocols.find((name) => options?.subprotocols?.includes(name))
-    const wanted = deflateOptions(options?.deflate)
-    if (Result.isFailure(wanted)) return yield* misconfigured(upgrade, wanted.failure)
-    const agreed = wanted.success === undefined || offer.extensions === undefined
-      ? undefined
-      : PermessageDeflate.accept(offer.extensions, wanted.success)
-    const response = OpeningHandshake.accept(offer, {
-      subprotocol,
-      extensions: agreed?.header,
-      headers: options?.headers
-    })
-    if (Result.isFailure(response)) return yield* misconfigured(upgrade, response.failure)
-    const rsv1 = agreed !== undefined
-    const stream = yield* makeStream(socket, { ...options, role: "server", head, rsv1 }, {
-      dropsSocket,
-      greeting: format(response.success)
-    }).pipe(Effect.catchTag("OptionError", (error) => misconfigured(upgrade, error)))
-    return { stream, request, subprotocol, deflate: agreed?.parameters }
+    const agreed = Result.flatMap(deflateOptions(options?.deflate), (wanted) => negotiate(offer, options, wanted))
+    if (Result.isFailure(agreed)) return yield* misconfigured(upgrade, agreed.failure)
+    const { deflate, greeting, subprotocol } = agreed.success
+    const rsv1 = deflate !== undefined
+    const stream = yield* makeStream(socket, { ...options, role: "server", head, rsv1 }, greeting).pipe(
+      Effect.catchTag("OptionError", (error) => misconfigured(upgrade, error))
+    )
+    return { stream, request, subprotocol, deflate }
   })
 
 /** Answers with an HTTP response instead, and closes the socket. Dies of a header that would not stay in its line. */
@@ -106,13 +125,15 @@ const refuse = (upgrade: Upgrade, error: RequestError): Effect.Effect<never, Ope
     new OpenError({ reason: new Handshake({ error }) })
   )
 
-const misconfigured = (upgrade: Upgrade, error: OptionError): Effect.Effect<never, OpenError> =>
+/** Answers with a 500: an option of ours cannot be used. */
+export const misconfigured = (upgrade: Upgrade, error: OptionError): Effect.Effect<never, OpenError> =>
   Effect.andThen(
     reject(upgrade, internalServerError),
     new OpenError({ reason: new InvalidOption({ error }) })
   )
 
-const internalServerError: OpeningHandshake.Response = { status: 500, headers: [["Connection", "close"]], body: "" }
+/** Of us, or of the application. */
+export const internalServerError: OpeningHandshake.Response = { status: 500, headers: [["Connection", "close"]], body: "" }
 
 const format = ({ body, headers, status }: OpeningHandshake.Response): Uint8Array => {
   // RFC 9110 8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx".

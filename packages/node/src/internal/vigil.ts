@@ -2,8 +2,7 @@
 import * as Close from "@websocket-stream/core/Close"
 import * as CloseCode from "@websocket-stream/core/CloseCode"
 import * as Duration from "effect/Duration"
-import type { Websocket } from "../Websocket.ts"
-import { MessageStream } from "./messageStream.ts"
+import type { MessageStream } from "./messageStream.ts"
 import type { Swept } from "./sweep.ts"
 
 /** How long things may take. Infinite ones are not looked at. */
@@ -24,9 +23,8 @@ export class Vigil implements Swept {
   private pingedAt: bigint
   private closingSince: bigint | undefined = undefined
 
-  constructor(ws: Websocket["Service"], deadlines: Deadlines, now: () => bigint) {
-    if (!(ws instanceof MessageStream)) throw new TypeError("a Websocket that Websocket.make did not make")
-    this.stream = ws
+  constructor(stream: MessageStream, deadlines: Deadlines, now: () => bigint) {
+    this.stream = stream
     this.deadlines = deadlines
     this.now = now
     this.openedAt =

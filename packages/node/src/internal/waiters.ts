@@ -1,4 +1,4 @@
-/** Those who wait for something, first come first served. Most connections have one waiter or none at a time. */
+/** Those who wait for something, first come first served. */
 export class Waiters<A> {
   private list: Array<A> = none
 
@@ -16,6 +16,11 @@ export class Waiters<A> {
     const waiter = this.list.shift()
     if (this.list.length === 0) this.list = none
     return waiter
+  }
+
+  /** Calls all, one after the other. */
+  wake(this: Waiters<() => void>): void {
+    while (!this.isEmpty) this.take()!()
   }
 
   remove(waiter: A): void {

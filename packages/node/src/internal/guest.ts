@@ -1,0 +1,180 @@
+/**
+ * A client at a server, from its request to the end of its handler. What a connection weighs is this: one fiber, whose last
+ * step is `leave`, and one object for what would otherwise be scopes, finalizers and closures around it.
+ */
+import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import { InvalidOption, OpenError } from "../WebsocketError.ts"
+import { Refusal, WebsocketRequest } from "../WebsocketRequest.ts"
+import type { Handler, RunOptions } from "../WebsocketServer.ts"
+import type { Upgrade } from "../WebsocketUpgrade.ts"
+import { closeCodeOf } from "./closed.ts"
+import { closing } from "./closing.ts"
+import { FrameStream } from "./frameStream.ts"
+import { isEnd, logUnlessEnd } from "./handlerEnd.ts"
+import { MessageStream } from "./messageStream.ts"
+import { ReceivedRequest } from "./receivedRequest.ts"
+import type { Reception, Shift, Visitor } from "./reception.ts"
+import { misconfigured, negotiate, reject, rejectUnanswered } from "./upgrade.ts"
+import { Vigil } from "./vigil.ts"
+
+/** What runs for each client. */
+export interface Host<A, E, R, RA> {
+  readonly reception: Reception
+  readonly shift: Shift
+  readonly handler: Handler<A, E, R>
+  readonly running: RunOptions<A, RA>
+  /** What the handler needs, but for what each connection has of its own. */
+  readonly context: Context.Context<never>
+  /** Whether somebody collects spans: one weighs as much as all the rest. */
+  readonly isTraced: boolean
+}
+
+export class Guest<A, E, R, RA> implements Visitor {
+  vigil: Vigil | undefined = undefined
+  private readonly host: Host<A, E, R, RA>
+  private readonly scope = Scope.makeUnsafe()
+  // Until the connection is open: what comes before the end of a fiber is held until then.
+  private upgrade: Upgrade | undefined
+  private offer: OpeningHandshake.Offer | undefined
+  private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  private stream: FrameStream | undefined = undefined
+
+  constructor(host: Host<A, E, R, RA>, upgrade: Upgrade, offer: OpeningHandshake.Offer) {
+    this.host = host
+    this.upgrade = upgrade
+    this.offer = offer
+  }
+
+  /** Begins a fiber, which is the guest's own until it has left. */
+  enter(): void {
+    const { context, isTraced, shift } = this.host
+    const request = new ReceivedRequest(this.upgrade!.request, this.offer!)
+    const own = Context.add(Context.add(context, Scope.Scope, this.scope), WebsocketRequest, request)
+    const visit = Effect.onExit(Effect.suspend(() => this.visit), (exit) => this.leave(exit))
+    shift.guests.add(this)
+    this.fiber = Effect.runForkWith(own as Context.Context<R | RA>)(isTraced ? traced(request, visit) : visit)
+  }
+
+  get left(): Effect.Effect<void> {
+    return Effect.asVoid(Fiber.await(this.fiber!))
+  }
+
+  get dismissed(): Effect.Effect<void> {
+    return Fiber.interrupt(this.fiber!)
+  }
+
+  private get visit(): Effect.Effect<unknown, E | Refusal | OpenError, R | RA> {
+    const { admit } = this.host.running
+    // A race takes two fibers more, of which there is no need where everybody is admitted.
+    return Effect.flatMap(Exit.isExit(admit) ? admit : this.admission(admit), (admitted) => this.serve(admitted))
+  }
+
+  private admission(admit: Effect.Effect<A, Refusal, RA>): Effect.Effect<A, Refusal | OpenError, RA> {
+    const { reception } = this.host
+    return admit.pipe(
+      Effect.timeoutOrElse({ duration: reception.settings.handshakeDeadline, orElse: tookTooLong }),
+      Effect.tapErrorTag("Refusal", (refusal) => this.refuse(refusal))
+    )
+  }
+
+  private serve(admitted: A): Effect.Effect<unknown, E | OpenError, R> {
+    const { handler, reception, shift } = this.host
+    const { socket } = this.upgrade!
+    if (shift.isDraining) return reception.turnAway(socket)
+    const opened = this.open(admitted)
+    return Result.isSuccess(opened) ? handler(opened.success, admitted) : misconfigured(this.upgrade!, opened.failure)
+  }
+
+  // In one step, so that whoever interrupts finds the connection unopened or here, where `leave` closes it.
+  private open(admitted: A) {
+    const { reception: { meter, now, settings }, running } = this.host
+    const { head, socket } = this.upgrade!
+    return Result.map(
+      negotiate(this.offer!, { ...settings.options, ...running.answer?.(admitted) }, settings.deflate),
+      ({ greeting, ...agreed }) => {
+        this.stream = new FrameStream(socket, {
+          ...settings.stream,
+          head,
+          greeting,
+          rsv1: agreed.deflate !== undefined,
+          dropsSocket: true
+        })
+        // Nobody else has had it, to take it over.
+        const messages = MessageStream.over(this.stream, { ...settings.messages, ...agreed, meter })!
+        this.upgrade = undefined
+        this.offer = undefined
+        this.vigil = new Vigil(messages, settings, now)
+        meter?.accepted()
+        return messages
+      }
+    )
+  }
+
+  private refuse(refusal: Refusal): Effect.Effect<void, OpenError> {
+    const response = OpeningHandshake.refuse(refusal)
+    if (Result.isFailure(response)) return new OpenError({ reason: new InvalidOption({ error: response.failure }) })
+    this.host.reception.meter?.refused(response.success.status)
+    return reject(this.upgrade!, response.success)
+  }
+
+  private leave(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    const { reception, shift } = this.host
+    return Effect.exit(Scope.close(this.scope, exit)).pipe(
+      Effect.tap(() => this.close(exit)),
+      Effect.flatMap((closed) => Effect.andThen(logFailure(exit), logFailure(closed))),
+      Effect.ensuring(Effect.sync(() => {
+        shift.guests.delete(this)
+        reception.left()
+      }))
+    )
+  }
+
+  private close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    const { stream, upgrade, vigil } = this
+    if (stream === undefined || vigil === undefined) return this.answerAnyway(upgrade!)
+    const { isTraced, reception: { settings } } = this.host
+    const said = isTraced ? closing(vigil.stream)(exit) : vigil.stream.release(closeCodeOf(exit))
+    return Effect.andThen(said, stream.close(settings.stream.linger))
+  }
+
+  // Whoever answers also ends by destroying the socket.
+  private answerAnyway({ socket }: Upgrade): Effect.Effect<void> {
+    const { reception, shift } = this.host
+    if (socket.destroyed) return Effect.void
+    // What the draining has interrupted is no bug.
+    if (shift.isDraining) return reception.turnAway(socket)
+    reception.meter?.refused(500)
+    return rejectUnanswered(socket)
+  }
+}
+
+const tookTooLong = () => new Refusal({ status: 503, body: "it took too long to find out who may connect\n" })
+
+const logFailure = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  Exit.isSuccess(exit) ? Effect.void : logUnlessEnd(exit.cause)
+
+// Named by OpenTelemetry's semantic conventions. Not the query, nor any other header: there may be secrets in them.
+const traced = <A, E, R>(
+  { headers, path, remoteAddress }: WebsocketRequest["Service"],
+  visit: Effect.Effect<A, E, R>
+): Effect.Effect<unknown, E, R> =>
+  // The end of a connection is no failure of the span. Asks for no parent, whatever its type says.
+  Effect.withSpan(Effect.catchIf(visit, isEnd, () => Effect.void), "websocket.handler", {
+    kind: "server",
+    attributes: {
+      "network.protocol.name": "websocket",
+      "url.path": path,
+      ...attribute("client.address", remoteAddress),
+      ...attribute("user_agent.original", headers["user-agent"])
+    },
+    captureStackTrace: false
+  }) as Effect.Effect<unknown, E, R>
+
+// Exporters would write "undefined".
+const attribute = (name: string, value: string | undefined) => value === undefined ? undefined : { [name]: value }
