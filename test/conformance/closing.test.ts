@@ -169,7 +169,7 @@ describe("begun by us", () => {
     it.live("RFC 6455 7.1.7: a peer that breaks the protocol instead of an answer gets no second Close frame", () =>
       Effect.gen(function*() {
         const { peer, reason, ws } = yield* open(role)
-        const closing = yield* Effect.forkChild(ws.close())
+        const closing = yield* Effect.forkChild(ws.close(), { startImmediately: true })
         yield* peer.send([{ opcode: 3 }])
         assertFrames(yield* peer.rest, role, [close()])
         assert.strictEqual((yield* Fiber.join(closing)).code, 1006)
