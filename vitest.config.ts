@@ -20,6 +20,24 @@ export default defineConfig({
         test: { name: "node", include: ["test/**/*.test.ts"], testTimeout: 30_000 }
       },
       { extends: true, root: "test", test: { name: "e2e", include: ["**/*.test.ts"], testTimeout: 30_000 } },
+      // The suite once more, over streams that split and delay. What has no stream under it would be the same again.
+      {
+        extends: true,
+        root: "test",
+        test: {
+          name: "faulty",
+          include: ["conformance/**/*.test.ts"],
+          exclude: ["conformance/differential.test.ts"],
+          testTimeout: 30_000,
+          // By default a part of what is about volume: where most pieces are a byte, the whole takes minutes.
+          provide: {
+            faulty: {
+              seed: Number(process.env["FAULTY_SEED"] ?? 1),
+              divisor: Number(process.env["FAULTY_DIVISOR"] ?? 32)
+            }
+          }
+        }
+      },
       { extends: true, root: "bench", test: { name: "bench", include: [], benchmark: { include: ["**/*.bench.ts"] } } }
     ],
     coverage: {

@@ -7,19 +7,22 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { closeByPeer } from "../support/cases.ts"
 import { corpora, type Corpus, cut } from "../support/corpus.ts"
+import { share } from "../support/link.ts"
 import { inBothRoles } from "../support/opened.ts"
 import { type Agreement, exchange } from "../support/rawDeflate.ts"
 
 const kib = 1024
 
 /** The size of a message, and of a frame of it where it is sent in frames. */
-const sizes: ReadonlyArray<readonly [size: number, fragment?: number]> = [
+const all: ReadonlyArray<readonly [size: number, fragment?: number]> = [
   ...[16, 64, 256, kib, 4 * kib, 8 * kib, 16 * kib, 32 * kib, 64 * kib, 128 * kib].map((size) => [size] as const),
   ...[8 * kib, 16 * kib, 32 * kib, 64 * kib, 128 * kib].map((size) => [size, 256] as const),
   ...[kib, 4 * kib, 32 * kib].map((fragment) => [128 * kib, fragment] as const)
 ]
 
-const volume = 64 * kib
+const sizes = all.filter(([size]) => size <= share(128 * kib))
+
+const volume = share(64 * kib)
 const count = (size: number): number => Math.min(100, Math.max(2, Math.floor(volume / size)))
 
 interface Group {

@@ -4,6 +4,7 @@ import type { Role } from "@websocket-stream/core/Role"
 import * as Effect from "effect/Effect"
 import { closeByPeer } from "../support/cases.ts"
 import { corpora, numbers } from "../support/corpus.ts"
+import { share } from "../support/link.ts"
 import { inBothRoles, type Options } from "../support/opened.ts"
 import { type Agreement, exchange, type Message } from "../support/rawDeflate.ts"
 
@@ -66,7 +67,7 @@ const describeSetting = ({ client, server }: Setting): string =>
     `the ${i === 0 ? "server" : "client"} ${bits} bits ${takesOver ? "with" : "without"} takeover`
   ).join(", ")
 
-describe("a thousand messages of up to 128 KiB", () => {
+describe(`${share(1000)} messages of up to 128 KiB`, () => {
   inBothRoles((role) => {
     for (const [i, setting] of settings.entries()) {
       it.live(`RFC 7692 7.1: ${describeSetting(setting)}`, () =>
@@ -75,7 +76,7 @@ describe("a thousand messages of up to 128 KiB", () => {
           const opened = yield* exchange(role, {
             agreement,
             options: optionsOf(role, setting),
-            messages: messages(1000, i + 1)
+            messages: messages(share(1000), i + 1)
           })
           const negotiated = opened.peer.head.headers.get("sec-websocket-extensions")
           // As a client we offer; what a server of ours answers is the setting.

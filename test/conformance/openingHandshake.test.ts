@@ -5,21 +5,23 @@ import * as Effect from "effect/Effect"
 import { buffer } from "node:stream/consumers"
 import * as http from "../../packages/node/test/support/http.ts"
 import * as rawServer from "../../packages/node/test/support/rawServer.ts"
+import { agent } from "../support/link.ts"
 import { echo } from "../support/opened.ts"
 import * as Raw from "../support/rawFrames.ts"
+import { listen } from "../support/transports.ts"
 
 const hello = Raw.encode({ opcode: Raw.text, payload: "Hello" }, true)
 const goodbye = Raw.encode({ opcode: Raw.close, payload: Raw.closeBody(1000) }, true)
 
 /** The echo server of the suite: subprotocols, and compression for those who offer it. */
 const serve = Effect.gen(function*() {
-  const { port, server } = yield* http.serve
+  const { address, server } = yield* listen("TCP")
   yield* WebsocketUpgrade.run(
     server,
     (connection) => Effect.flatMap(Websocket.make(connection.stream, connection), echo),
     { subprotocols: ["chat", "superchat"], deflate: true }
   ).pipe(Effect.forkScoped({ startImmediately: true }))
-  return port
+  return Number(new URL(address.url).port)
 })
 
 /** Sends bytes in chops, and answers all that comes until the server ends TCP. */
@@ -143,7 +145,7 @@ const connect = Effect.fnUntraced(function*(
     }
     write(0)
   })
-  return yield* WebsocketClient.connect(url, { closeDeadline: 0, ...options })
+  return yield* WebsocketClient.connect(url, { agent: agent(), closeDeadline: 0, ...options })
 })
 
 const fromServer = Raw.encode({ opcode: Raw.text, payload: "Hello" }, false)

@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type * as net from "node:net"
+import { agent } from "./link.ts"
 import * as RawPeer from "./rawPeer.ts"
 import * as Sockets from "./sockets.ts"
 import { listen } from "./transports.ts"
@@ -97,7 +98,7 @@ const asServer = Effect.fnUntraced(function*(options: Ours, hold: Hold, extensio
 
 const asClient = Effect.fnUntraced(function*(options: Ours, hold: Hold, extensions: string | undefined) {
   const { accepted, url } = yield* RawPeer.wait(extensions)
-  const fiber = yield* hold(WebsocketClient.connect(url, options)).pipe(
+  const fiber = yield* hold(WebsocketClient.connect(url, { agent: agent(), ...options })).pipe(
     Effect.scoped,
     Effect.ignoreCause,
     Effect.forkScoped({ startImmediately: true })

@@ -8,6 +8,7 @@ import * as https from "node:https"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Certificate from "../../packages/node/test/support/certificate.ts"
+import { front } from "./link.ts"
 
 export type Transport = "TCP" | "TLS" | "a unix socket"
 
@@ -55,11 +56,12 @@ export const listen = Effect.fnUntraced(function*(transport: Transport) {
   const server = transport === "TLS" ? https.createServer({ ...certificate }) : http.createServer()
   server.on("request", (_request, response) => response.setHeader("Content-Type", "text/html").end("<!doctype html>"))
   const path = transport === "a unix socket" ? yield* socketPath : ""
+  const listener = transport === "TCP" ? front(server) : server
   yield* Effect.acquireRelease(
-    Effect.promise(() => once(server.listen(path === "" ? { host: "127.0.0.1", port: 0 } : { path }), "listening")),
-    () => Effect.sync(() => server.close())
+    Effect.promise(() => once(listener.listen(path === "" ? { host: "127.0.0.1", port: 0 } : { path }), "listening")),
+    () => Effect.sync(() => listener.close())
   )
-  const bound = server.address()
+  const bound = listener.address()
   const port = typeof bound === "object" && bound !== null ? bound.port : 0
   return { server, address: addressOf(transport, { port, socketPath: path }) } satisfies Listening
 })
