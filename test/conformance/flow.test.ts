@@ -100,7 +100,7 @@ describe("nobody receives", () => {
 
     it.live("closing goes through all that waits", () =>
       Effect.gen(function*() {
-        const opened = yield* open(role, { use: hold, receiveBuffer: 10_000 })
+        const opened = yield* open(role, { use: hold, receiveBuffer: 10_000, closeDeadline: "1 minute" })
         const { peer, ws } = opened
         yield* flood(opened, 1000, 64 * kib)
         const closing = yield* Effect.forkChild(ws.close(4000))
