@@ -10,6 +10,7 @@ import { cutsEvery, splitAt } from "../../core/test/support/bytes.ts"
 import { decode, encode } from "./support/frames.ts"
 import { everywhere, type Outcome, waitersIn } from "./support/interrupting.ts"
 import type { Scripted } from "./support/scripted.ts"
+import { turn } from "./support/server.ts"
 import { reasonOf } from "./support/streams.ts"
 import { scripted, type Ws } from "./support/websockets.ts"
 
@@ -38,14 +39,16 @@ type Took = (messages: ReadonlyArray<Message>) => void
 
 // Written down in the very operation that gave it to the fiber: an interruption behind it would be the test's loss.
 const single: { readonly [name: string]: (ws: Ws, took: Took) => Effect.Effect<unknown, unknown> } = {
-  receive: (ws, took) => Effect.repeat(Effect.map(ws.receive, (message) => took([message])), { times: 2 }),
-  receiveAll: (ws, took) => Effect.repeat(Effect.map(ws.receiveAll, took), { times: 2 })
+  receive: (ws, took) => Effect.map(ws.receive, (message) => took([message])),
+  receiveAll: (ws, took) => Effect.map(ws.receiveAll, took)
 }
 
-const handlers: { readonly [name: string]: (ws: Ws, took: Took) => Effect.Effect<unknown, unknown> } = {
-  runForEach: (ws, took) => ws.runForEach((message) => Effect.sync(() => took([message]))),
-  runForEachArray: (ws, took) => ws.runForEachArray((messages) => Effect.sync(() => took(messages))),
-  messages: (ws, took) => Stream.runForEach(ws.messages, (message) => Effect.sync(() => took([message])))
+type Handle = (messages: ReadonlyArray<Message>) => Effect.Effect<void>
+
+const handlers: { readonly [name: string]: (ws: Ws, handle: Handle) => Effect.Effect<unknown, unknown> } = {
+  runForEach: (ws, handle) => ws.runForEach((message) => handle([message])),
+  runForEachArray: (ws, handle) => ws.runForEachArray(handle),
+  messages: (ws, handle) => Stream.runForEach(ws.messages, (message) => handle([message]))
 }
 
 /** Lets all come that has not come yet, and receives it: what is there and how it ends. */
@@ -76,7 +79,9 @@ describe("an interruption at any point of", { timeout: 60_000 }, () => {
             taken.push(...yield* receiveRest(duplex, ws, events))
             assert.deepStrictEqual(taken, [...sent])
           })
-          const effect = take(ws, (messages) => taken.push(...messages.map(textOf)))
+          const effect = take(ws, (messages) => taken.push(...messages.map(textOf))).pipe(
+            Effect.repeat({ until: () => taken.length === sent.length })
+          )
           return { effect, events: arrivals(duplex), check }
         }))
         assert.isAbove(interruptions, 30)
@@ -84,22 +89,34 @@ describe("an interruption at any point of", { timeout: 60_000 }, () => {
       }))
   }
 
-  for (const [name, handle] of Object.entries(handlers)) {
+  for (const [name, receive] of Object.entries(handlers)) {
     it.live(`${name} loses at most what came together with a message in hand, and leaves nobody waiting`, () =>
       Effect.gen(function*() {
         const { interruptions, waiting } = yield* everywhere(Effect.gen(function*() {
           const { duplex, ws } = yield* scripted()
           const taken: Array<string> = []
-          const check = Effect.fnUntraced(function*({ events, waited }: Outcome) {
+          let inHand = 0
+          // Waits with each of them for a turn.
+          const handle = (messages: ReadonlyArray<Message>) =>
+            Effect.acquireUseRelease(
+              Effect.sync(() => {
+                inHand++
+                taken.push(...messages.map(textOf))
+              }),
+              () => turn,
+              () => Effect.sync(() => inHand--)
+            )
+          const check = Effect.fnUntraced(function*({ events, interrupted }: Outcome) {
             assert.strictEqual(waitersIn(ws), 0)
+            assert.strictEqual(inHand, 0)
             const rest = yield* receiveRest(duplex, ws, events)
-            // One message a time came, so it is the only one in hand.
             const lost = sent.slice(taken.length, sent.length - rest.length)
-            assert.isAtMost(lost.length, waited ? 0 : 1)
+            if (!interrupted) assert.strictEqual(lost.length, 0)
+            // Messages come one by one, but for those that come while one is in hand.
+            assert.isAtMost(lost.length, 1)
             assert.deepStrictEqual([...taken, ...lost, ...rest], [...sent])
           })
-          const effect = handle(ws, (messages) => taken.push(...messages.map(textOf)))
-          return { effect, events: arrivals(duplex), check }
+          return { effect: receive(ws, handle), events: arrivals(duplex), check }
         }))
         assert.isAbove(interruptions, 30)
         assert.isAtLeast(waiting, 20)

@@ -89,8 +89,8 @@ describe("an interruption at any point of", { timeout: 60_000 }, () => {
             assert.strictEqual(waitersIn(ws), 0)
             duplex.acceptAll()
             yield* turns
-            // One that was sent and is not waited for is forgotten with its pong.
-            pongs(duplex)
+            // One that was sent and is not waited for yet is forgotten with its pong.
+            if (!waited) pongs(duplex)
             yield* turns
             assert.deepStrictEqual(Reflect.get(Reflect.get(ws, "pings"), "list"), [])
             const [first, ...rest] = sentBy(duplex)
@@ -109,7 +109,8 @@ describe("an interruption at any point of", { timeout: 60_000 }, () => {
             if (Exit.isSuccess(last)) assert.strictEqual((yield* ws.receive).payload.length, 10)
           })
           const accept = () => duplex.accept()
-          return { effect, events: [accept, accept, accept, accept, () => pongs(duplex)], check }
+          const pong = () => pongs(duplex)
+          return { effect, events: [...Array(9).fill(accept), ...Array(9).fill(pong)], check }
         }))
         assert.isAbove(interruptions, 10)
         assert.isAtLeast(waiting, 2)
@@ -184,7 +185,7 @@ describe("an interruption at any point of", { timeout: 60_000 }, () => {
           assert.deepStrictEqual(sentBy(duplex), [`Close ${code}`])
           assert.deepStrictEqual(closing.pollUnsafe(), Exit.succeed({ code, reason: "theirs" }))
         })
-        return { effect: ws.close(4000, "ours"), events: [answer], check }
+        return { effect: ws.close(4000, "ours"), events: [answer, answer, answer], check }
       }))
       assert.isAtLeast(waiting, 2)
       assert.sameMembers([...ends], ["", "Close 4000"])

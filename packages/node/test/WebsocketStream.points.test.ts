@@ -54,7 +54,8 @@ describe("an interruption at any point of", { timeout: 60_000 }, () => {
               assert.deepInclude(reason, { _tag: "Closed", truncated: false })
               assert.deepStrictEqual(taken, sent)
             })
-            return { effect: Effect.repeat(take(stream, took), { times: 2 }), events, check }
+            const isDone = () => taken.length === sent.length || name === "awaitReadable"
+            return { effect: Effect.repeat(take(stream, took), { until: isDone }), events, check }
           }))
           assert.isAbove(interruptions, 8)
           assert.isAbove(waiting, 0)
