@@ -76,6 +76,11 @@ export class Faulty extends Duplex {
     })
   }
 
+  /** How many bytes have gone through, both ways. */
+  get bytes(): number {
+    return this.received + this.sent
+  }
+
   override _read(): void {
     this.isWanted = true
     this.deliver()
@@ -118,7 +123,7 @@ export class Faulty extends Duplex {
       this.received += piece.length
       this.isWanted = false
       if (this.push(piece)) this.isWanted = true
-      if (this.isOver("reset", this.received + this.sent)) return this.reset()
+      if (this.isOver("reset", this.bytes)) return this.reset()
       if (this.isOver("half-close", this.received)) return this.halfClose()
       this.deliver()
     })
@@ -133,7 +138,7 @@ export class Faulty extends Duplex {
       const size = this.sizeOf(bytes.length, this.left(kind, this.sent))
       this.sent += size
       this.inner.write(bytes.subarray(0, size), (error) => {
-        if (this.isOver("reset", this.received + this.sent)) this.reset()
+        if (this.isOver("reset", this.bytes)) this.reset()
         if (error === null || error === undefined) this.send(bytes.subarray(size), callback)
         else callback(error)
       })

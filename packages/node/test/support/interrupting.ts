@@ -174,8 +174,8 @@ class Points extends Scheduler.MixedScheduler {
   }
 }
 
-/** How many fibers run. */
-class Fibers implements Metric.FiberRuntimeMetricsService {
+/** How many fibers run, of those that were started with this service. */
+export class Fibers implements Metric.FiberRuntimeMetricsService {
   running = 0
 
   recordFiberStart(): void {

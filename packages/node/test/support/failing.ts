@@ -1,0 +1,68 @@
+/** Connections that fail by a seed: our end over a faulty stream, the other at the other end of a pair in memory. */
+import { assert } from "@effect/vitest"
+import * as WebsocketError from "@websocket-stream/node/WebsocketError"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import { type Duplex, duplexPair } from "node:stream"
+import { type Fault, type FaultKind, faultKinds, Faulty, Random } from "./faulty.ts"
+import { turn } from "./server.ts"
+
+export const kinds: ReadonlyArray<FaultKind | "no fault"> = ["no fault", ...faultKinds]
+
+/** The figures of two dozen connections for each kind of fault. */
+export const seeds: ReadonlyArray<number> = Array.from({ length: 25 }, (_, i) => i + 1)
+
+export const failing = (
+  kind: FaultKind | "no fault",
+  seed: number
+): { readonly ours: Faulty; readonly theirs: Duplex } => {
+  // So little that both ends wait for each other again and again.
+  const [near, far] = duplexPair({ highWaterMark: 64 })
+  const fault: Fault | undefined = kind === "no fault" ? undefined : { kind, after: new Random(seed).below(300) }
+  return { ours: new Faulty(near, { seed, fault }), theirs: far }
+}
+
+/** Waits until all have ended, or nothing moves any more. */
+export const quiet = Effect.fnUntraced(function*(
+  fibers: ReadonlyArray<Fiber.Fiber<unknown, unknown>>,
+  measure: () => number
+) {
+  let last = -1
+  for (let still = 0; still < 50 && !areOver(fibers); still++) {
+    if (measure() !== last) still = 0
+    last = measure()
+    yield* turn
+  }
+})
+
+/** Holds fibers to end within so many turns, in success or by a typed error; answers why the latter. */
+export const expectEnds = Effect.fnUntraced(function*(fibers: ReadonlyArray<Fiber.Fiber<unknown, unknown>>) {
+  for (let turns = 0; !areOver(fibers); turns++) {
+    assert.isBelow(turns, 20_000, "an operation has no end")
+    yield* turn
+  }
+  return fibers.flatMap((fiber) => {
+    const exit = fiber.pollUnsafe()!
+    if (Exit.isSuccess(exit)) return []
+    return exit.cause.reasons.map((reason) => {
+      assert(Cause.isFailReason(reason), Cause.pretty(exit.cause))
+      return reasonOf(reason.error)
+    })
+  })
+})
+
+const areOver = (fibers: ReadonlyArray<Fiber.Fiber<unknown, unknown>>): boolean =>
+  fibers.every((fiber) => fiber.pollUnsafe() !== undefined)
+
+type Reason = (WebsocketError.ReadError | WebsocketError.WriteError)["reason"]
+
+const reasonOf = (error: unknown): Reason => {
+  assert(WebsocketError.isReadError(error) || WebsocketError.isWriteError(error), `${error}`)
+  return error.reason
+}
+
+/** Holds what was received to be the first of what was sent. */
+export const assertPrefix = (received: ReadonlyArray<string>, sent: ReadonlyArray<string>): void =>
+  assert.deepStrictEqual(received, sent.slice(0, received.length))
