@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { assertFrames, turns } from "../support/cases.ts"
+import { share } from "../support/link.ts"
 import { inBothRoles, open, type Opened } from "../support/opened.ts"
 import * as Raw from "../support/rawFrames.ts"
 
@@ -102,7 +103,7 @@ describe("nobody receives", () => {
       Effect.gen(function*() {
         const opened = yield* open(role, { use: hold, receiveBuffer: 10_000, closeDeadline: "1 minute" })
         const { peer, ws } = opened
-        yield* flood(opened, 1000, 64 * kib)
+        yield* flood(opened, share(1000), 64 * kib)
         const closing = yield* Effect.forkChild(ws.close(4000))
         assertFrames([yield* peer.frame], role, [close(4000)])
         // More of it, and at last the answer.

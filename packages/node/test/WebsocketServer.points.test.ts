@@ -49,8 +49,8 @@ describe("an interruption at any point of", { timeout: 60_000 }, () => {
         })
         return { effect, events: [], check }
       }))
-      assert.isAbove(interruptions, 100)
-      assert.isAtLeast(waiting, 4)
+      assert.isAbove(interruptions, 50)
+      assert.isAtLeast(waiting, 2)
       assert.sameMembers([...dialled], [0, 1])
       // Whoever is interrupted on the way is just gone, and whoever has connected says so.
       assert.sameMembers([...codes], [1000, 1001, 1006])

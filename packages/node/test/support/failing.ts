@@ -59,7 +59,7 @@ const areOver = (fibers: ReadonlyArray<Fiber.Fiber<unknown, unknown>>): boolean 
 type Reason = (WebsocketError.ReadError | WebsocketError.WriteError)["reason"]
 
 const reasonOf = (error: unknown): Reason => {
-  assert(WebsocketError.isReadError(error) || WebsocketError.isWriteError(error), `${error}`)
+  assert(WebsocketError.isReadError(error) || WebsocketError.isWriteError(error), "every failure should be typed")
   return error.reason
 }
 
