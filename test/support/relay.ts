@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { once } from "node:events"
 import * as net from "node:net"
+import { type Faults, Faulty } from "../../packages/node/test/support/faulty.ts"
 
 export interface Relay {
   /** Where to dial instead of the server. */
@@ -13,13 +14,18 @@ export interface Relay {
   readonly reset: Effect.Effect<void>
 }
 
-/** A relay to a port of this machine. */
-export const make = Effect.fnUntraced(function*(port: number) {
+/** A relay to a port of this machine. Does to the bytes what faulty streams do, if it is given a seed for them. */
+export const make = Effect.fnUntraced(function*(port: number, faults?: Faults) {
   const links = new Set<Link>()
   const server = net.createServer((client) => {
     const link: Link = { client, server: net.connect(port, "127.0.0.1") }
     links.add(link)
-    client.pipe(link.server).pipe(client)
+    if (faults === undefined) client.pipe(link.server).pipe(client)
+    else {
+      const [near, far] = [new Faulty(client, faults), new Faulty(link.server, faults)]
+      for (const end of [near, far]) end.on("error", () => {})
+      near.pipe(far).pipe(near)
+    }
     for (const socket of [link.client, link.server]) {
       socket.on("error", () => {}).on("close", () => {
         links.delete(link)
