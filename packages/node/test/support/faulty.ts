@@ -179,10 +179,10 @@ export class Faulty extends Duplex {
     return this.fault?.kind === kind ? this.fault.after - count : Infinity
   }
 
-  // Of a few bytes mostly one; of many at times a large part, or 64 KiB took seconds.
+  // Of a few bytes mostly one; of many mostly a large part, or 64 KiB took seconds.
   private sizeOf(length: number, atMost: number): number {
     injected.pieces++
-    const choice = this.random.below(4)
+    const choice = this.random.below(length > largestPiece / 4 ? 16 : 4)
     const size = choice < 2 ? 1 : 1 + this.random.below(choice === 2 ? 8 : length)
     return Math.min(size, length, atMost, largestPiece)
   }
