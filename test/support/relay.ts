@@ -20,17 +20,18 @@ export const make = Effect.fnUntraced(function*(port: number, faults?: Faults) {
   const server = net.createServer((client) => {
     const link: Link = { client, server: net.connect(port, "127.0.0.1") }
     links.add(link)
-    if (faults === undefined) client.pipe(link.server).pipe(client)
-    else {
-      const [near, far] = [new Faulty(client, faults), new Faulty(link.server, faults)]
-      for (const end of [near, far]) end.on("error", () => {})
-      near.pipe(far).pipe(near)
+    const cut = () => {
+      links.delete(link)
+      destroy(link)
     }
-    for (const socket of [link.client, link.server]) {
-      socket.on("error", () => {}).on("close", () => {
-        links.delete(link)
-        destroy(link)
-      })
+    if (faults === undefined) {
+      client.pipe(link.server).pipe(client)
+      for (const socket of [client, link.server]) socket.on("error", () => {}).on("close", cut)
+    } else {
+      const [near, far] = [new Faulty(client, faults), new Faulty(link.server, faults)]
+      near.pipe(far).pipe(near)
+      // What has ended in good order is still on its way.
+      for (const end of [near, far]) end.on("error", () => {}).on("close", () => !end.readableEnded && cut())
     }
   })
   yield* listen(server)
