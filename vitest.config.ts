@@ -33,7 +33,7 @@ export default defineConfig({
           provide: {
             faulty: {
               seed: Number(process.env["FAULTY_SEED"] ?? 1),
-              divisor: Number(process.env["FAULTY_DIVISOR"] ?? 32)
+              divisor: Number(process.env["FAULTY_DIVISOR"] ?? 128)
             }
           }
         }
