@@ -99,7 +99,7 @@ export const run = <A>(target: Target<A>, options: Options<A>): Effect.Effect<Re
 
 const batchSize = 50
 const triesForFailures = 5000
-const triesForCorpus = 100
+const triesForCorpus = 30
 
 // Of the event loop: others run beside this in the tests, and timers and signals are looked at.
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { writeSync } from "node:fs"
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
 import * as Corpus from "./corpus.ts"
 import * as Notation from "./notation.ts"
@@ -37,7 +38,9 @@ if (!isMainThread && parentPort !== null) {
       return
     }
     const path = Corpus.write(target, input)
-    process.stderr.write(
+    // Past the main thread, by which a worker's standard error goes.
+    writeSync(
+      2,
       `${target}: an input never ends; it is in the corpus:\n\n${Notation.toTest(target, input)}\n${path}\n`
     )
     process.kill(process.pid, "SIGKILL")

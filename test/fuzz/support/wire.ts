@@ -75,6 +75,8 @@ export const payloadBytes = (payload: Payload): Uint8Array => {
 }
 
 export type Piece =
+  /** A frame that breaks no rule, in its place. */
+  | { readonly _tag: "Valid"; readonly opcode: number; readonly fin: boolean; readonly payload: Payload }
   | { readonly _tag: "Raw"; readonly bytes: Uint8Array }
   | {
     readonly _tag: "Frame"
@@ -91,6 +93,12 @@ const mostly = <A>(usual: A, others: ReadonlyArray<A>): Generator.Generator<A> =
   Generator.choice([...Array.from({ length: others.length * 4 }, () => usual), ...others])
 
 export const piece: Generator.Generator<Piece> = Generator.tagged<Piece>({
+  Valid: Generator.struct({
+    _tag: Generator.choice(["Valid"] as const),
+    opcode: Generator.choice([1, 2, 0, 9, 10, 1, 2, 0, 9, 0, 8]),
+    fin: Generator.boolean,
+    payload
+  }),
   Frame: Generator.struct<Extract<Piece, { readonly _tag: "Frame" }>>({
     _tag: Generator.choice(["Frame"]),
     opcode: Generator.choice([1, 2, 0, 0, 0, 8, 9, 10, 1, 2, 9, 3, 7, 11, 15]),
@@ -160,6 +168,15 @@ export const encode = (
 
 const encodePiece = (piece: Piece, masks: boolean): Uint8Array => {
   if (piece._tag === "Raw") return piece.bytes
+  if (piece._tag === "Valid") {
+    const isControl = piece.opcode >= 8
+    const payload = payloadBytes(piece.payload)
+    return Raw.encode({
+      opcode: piece.opcode,
+      fin: piece.fin || isControl,
+      payload: isControl ? payload.subarray(0, 125) : payload
+    }, masks)
+  }
   const { fin, lengthBytes, opcode, rsv, wrongMask } = piece
   const payload = payloadBytes(piece.payload)
   // As much of the length as there is room for.

@@ -51,6 +51,9 @@ export interface Input {
   readonly highWaterMark: number
   readonly maxMessageSize: number
   readonly maxFragments: number
+  /** Whether the peer begins by not reading, and whether it ends by vanishing. */
+  readonly pauses: boolean
+  readonly vanishes: boolean
   readonly steps: ReadonlyArray<Step>
 }
 
@@ -71,6 +74,8 @@ const inputs: Generator.Generator<Input> = Generator.struct({
   highWaterMark: Generator.choice([65_536, 1, 100]),
   maxMessageSize: Generator.choice([100_000, 10, 1000]),
   maxFragments: Generator.choice([1000, 2]),
+  pauses: Generator.boolean,
+  vanishes: Generator.boolean,
   steps: Generator.list(
     Generator.tagged<Step>({
       Write: Generator.struct({ ...only("Write"), wire: Wire.wire }),
@@ -112,14 +117,16 @@ export const check = (input: Input): Effect.Effect<void> =>
     const us = new Us(ws)
     const received: Array<string> = []
     const receiver = yield* us.fork(receive(ws, input.receiving, received))
-    let largestWrite = 0
+    if (input.pauses) peer.act("Pause")
+    let largestChunk = 0
     let largestSend = 0
     for (const step of input.steps) {
       switch (step._tag) {
         case "Write": {
           const { bytes, cuts } = Wire.encode(step.wire, role)
-          largestWrite += bytes.length
-          peer.write(splitAt(bytes, cuts))
+          const chunks = splitAt(bytes, cuts)
+          largestChunk = Math.max(largestChunk, ...chunks.map(({ length }) => length))
+          peer.write(chunks)
           break
         }
         case "Break":
@@ -151,12 +158,13 @@ export const check = (input: Input): Effect.Effect<void> =>
       // A chunk is parsed until enough waits: the rest of it is held as it came, with what Node has read ahead.
       const held = boundedBytes(ws) - near.writableLength
       assert.ok(
-        held <= receiveBuffer + 2 * maxMessageSize + 1024 + highWaterMark + largestWrite,
+        held <= receiveBuffer + 2 * maxMessageSize + 1024 + highWaterMark + 2 * largestChunk,
         `${held} bytes are held`
       )
       // A message and a fragment are queued whole, and beside them a pong and a Close frame.
       assert.ok(near.writableLength <= highWaterMark + largestSend + 300, `${near.writableLength} bytes are queued`)
     }
+    if (input.vanishes) peer.act("Destroy")
     peer.act("Resume")
     peer.act("End")
     if (isUndisturbed(input)) {
@@ -173,8 +181,8 @@ export const check = (input: Input): Effect.Effect<void> =>
 export const target: Target<Input> = { name: "connections", inputs, check, quick: 300 }
 
 /** Whether all that the peer said is to be received, and the end is what it said. */
-const isUndisturbed = ({ receiving, steps }: Input): boolean =>
-  receiving !== "nobody" &&
+const isUndisturbed = ({ receiving, steps, vanishes }: Input): boolean =>
+  receiving !== "nobody" && !vanishes &&
   steps.every((step) =>
     !["Destroy", "Break", "Interrupt", "Close"].includes(step._tag) && !(step._tag === "SendStream" && step.fails)
   )

@@ -28,8 +28,10 @@ interface Message {
   readonly strategy: number
   /** Whether the last block says that it is the last (RFC 7692 7.2.3.4). */
   readonly final: boolean
+  readonly isDamaged: boolean
+  /** What is damaged, if anything. */
   readonly damage: ReadonlyArray<{ readonly at: number; readonly flip: number }>
-  /** How many bytes are missing at the end. */
+  /** How many bytes are missing at the end then. */
   readonly missing: number
   /** Bytes of a fragment. */
   readonly fragment: number
@@ -61,6 +63,7 @@ const inputs: Generator.Generator<Input> = Generator.struct({
       level: Generator.choice([6, 0, 1, 9]),
       strategy: Generator.choice([Z_DEFAULT_STRATEGY, Z_FIXED, Z_HUFFMAN_ONLY, Z_RLE]),
       final: Generator.boolean,
+      isDamaged: Generator.choice([false, false, false, false, true]),
       damage: Generator.list(
         Generator.struct({
           at: Generator.integer(0, 70_000, [0, 1, 2, 3, 4, 5]),
@@ -119,7 +122,7 @@ interface Sent extends Message {
 const compress = ({ bits, messages, takesOver }: Input): ReadonlyArray<Sent> => {
   let window = Buffer.alloc(0)
   return messages.map((message) => {
-    const { final, level, missing, plain, strategy, times } = message
+    const { final, isDamaged, level, plain, strategy, times } = message
     const once = Wire.payloadBytes(plain)
     const bytes = Buffer.concat(Array.from({ length: Math.min(times, largest / once.length) }, () => once))
     const deflated = Zlib.deflateRawSync(bytes, {
@@ -132,8 +135,8 @@ const compress = ({ bits, messages, takesOver }: Input): ReadonlyArray<Sent> => 
     })
     if (takesOver) window = slide(window, bytes, bits)
     const whole = final ? Buffer.concat([deflated, Buffer.alloc(1)]) : deflated.subarray(0, -tail.length)
-    const payload = Buffer.from(whole.subarray(0, Math.max(0, whole.length - missing)))
-    for (const { at, flip } of message.damage) if (at < payload.length) payload[at]! ^= flip
+    const payload = Buffer.from(whole.subarray(0, Math.max(0, whole.length - (isDamaged ? message.missing : 0))))
+    for (const { at, flip } of isDamaged ? message.damage : []) if (at < payload.length) payload[at]! ^= flip
     return { ...message, bytes, payload, isDamaged: !payload.equals(whole) }
   })
 }
