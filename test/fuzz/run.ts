@@ -85,19 +85,24 @@ export const run = <A>(target: Target<A>, options: Options<A>): Effect.Effect<Re
       if (yield* breaks(input)) return yield* fail(input)
     }
     if (coverage !== undefined) coverage.add(coverage.take())
-    while (goesOn(inputs)) {
+    for (let batches = 0; goesOn(inputs); batches++) {
+      const isLookedAt = coverage !== undefined && batches % lookedAt === 0
+      // Of the batches before it.
+      if (isLookedAt) coverage.take()
       const batch = Array.from({ length: batchSize }, next)
       for (const input of batch) {
         inputs++
         if (yield* breaks(input)) return yield* fail(input)
       }
-      if (coverage !== undefined) yield* keepInteresting(batch, coverage)
+      if (isLookedAt) yield* keepInteresting(batch, coverage)
       yield* turn
     }
     return { inputs, found, failure: undefined }
   })
 
 const batchSize = 50
+// One batch of so many, because to find out which of its inputs was the first to reach something takes longer than to run them.
+const lookedAt = 5
 const triesForFailures = 5000
 const triesForCorpus = 30
 
