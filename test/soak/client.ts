@@ -24,6 +24,8 @@ export interface Kind {
   readonly name: string
   /** How many of a hundred clients. */
   readonly share: number
+  /** Whether it does nothing but wait, and takes no place from those who are busy. */
+  readonly isIdle?: boolean
   /** Whether every message of either side comes. Of others all that come are the first ones, and in order. */
   readonly isWhole: boolean
   readonly live: (

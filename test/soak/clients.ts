@@ -7,12 +7,12 @@ import * as Stream from "effect/Stream"
 import { between, bytes, lengthOf, text } from "./bodies.ts"
 import { type Client, greeting, type Kind } from "./client.ts"
 import { Broken } from "./numbered.ts"
-import { maxMessageSize } from "./server.ts"
+import { maxMessageSize, patience } from "./server.ts"
 
 type Ws = Websocket.Websocket["Service"]
 
 const connect = Effect.fnUntraced(function*(client: Client, kind: string, options?: WebsocketClient.Options) {
-  const ws = yield* WebsocketClient.connect(client.url, options)
+  const ws = yield* WebsocketClient.connect(client.url, { closeDeadline: patience, ...options })
   yield* ws.send(greeting(client, kind))
   return ws
 })
@@ -109,7 +109,7 @@ const silent: Kind["live"] = Effect.fnUntraced(function*(client, kind) {
 
 /** Is sent more than the system has room for, and takes its time over it. */
 const slow: Kind["live"] = Effect.fnUntraced(function*(client, kind) {
-  const ws = yield* WebsocketClient.connect(client.url, { receiveBuffer: 16 * 1024 })
+  const ws = yield* WebsocketClient.connect(client.url, { receiveBuffer: 16 * 1024, closeDeadline: patience })
   const count = between(client.random, 100, 400)
   yield* ws.send(greeting(client, kind, { count, size: between(client.random, 1000, 60_000) }))
   while (client.incoming.received < count) {
@@ -136,7 +136,7 @@ export const kinds: ReadonlyArray<Kind> = [
   { name: "compressing", share: 8, isWhole: true, live: compressing },
   { name: "big", share: 4, isWhole: true, live: big },
   { name: "pinging", share: 6, isWhole: true, live: pinging },
-  { name: "silent", share: 10, isWhole: true, live: silent },
+  { name: "silent", share: 10, isIdle: true, isWhole: true, live: silent },
   { name: "slow", share: 6, isWhole: true, live: slow },
   { name: "leaving", share: 9, isWhole: false, live: leaving }
 ]

@@ -39,7 +39,7 @@ export interface Course {
   readonly problems: Array<string>
 }
 
-/** Clients that are busy at a time. The silent ones are there besides. */
+/** Clients that are busy at a time. The idle ones are there besides. */
 const atOnce = 24
 
 /** Runs so many clients, from this number on, until all have gone and the server is at rest. */
@@ -49,9 +49,10 @@ export const run = (course: Course, first: number, count: number) =>
     const othersGone = yield* Deferred.make<void>()
     const ids = Array.from({ length: count }, (_, i) => first + i)
     const one = (id: number) => live(course, id, Deferred.await(othersGone))
-    const [busy, silent] = [[] as Array<number>, [] as Array<number>]
-    for (const id of ids) ((yield* kindOf(course, id)).name === "silent" ? silent : busy).push(id)
-    const waiting = yield* Effect.forEach(silent, (id) => Effect.forkChild(one(id)))
+    const idle: Array<number> = []
+    const busy: Array<number> = []
+    for (const id of ids) ((yield* kindOf(course, id)).isIdle === true ? idle : busy).push(id)
+    const waiting = yield* Effect.forEach(idle, (id) => Effect.forkChild(one(id)))
     yield* Effect.forEach(busy, one, { concurrency: atOnce, discard: true })
     yield* Deferred.succeed(othersGone, undefined)
     yield* Fiber.joinAll(waiting)

@@ -94,5 +94,5 @@ const mute: Kind["live"] = Effect.fnUntraced(function*(client, kind) {
 export const kinds: ReadonlyArray<Kind> = [
   { name: "fragmenting", share: 8, isWhole: true, live: fragmenting },
   { name: "resetting", share: 10, isWhole: false, live: resetting },
-  { name: "mute", share: 1, isWhole: true, live: mute }
+  { name: "mute", share: 1, isIdle: true, isWhole: true, live: mute }
 ]

@@ -44,6 +44,12 @@ export interface Rest {
 /** Bytes. */
 export const maxMessageSize = 8 * 1024 * 1024
 
+/**
+ * How long a closing may take: behind what a slow reader was sent, and on a machine that has other things to do. By default a
+ * peer that takes more than 5 seconds is cut, and loses what it has not read.
+ */
+export const patience = "1 minute"
+
 const traffic: Record<string, Traffic> = {}
 const problems: Array<string> = []
 const most = { connections: 0, resident: 0 }
@@ -121,7 +127,8 @@ const commands = {
         compression: { threshold: 64 },
         limits: { maxMessageSize },
         heartbeat: options.idleDeadline / 3,
-        idleDeadline: options.idleDeadline
+        idleDeadline: options.idleDeadline,
+        closeDeadline: patience
       })
       yield* Effect.forkScoped(server.run(handler))
       yield* Effect.forkScoped(
