@@ -30,7 +30,7 @@ describe("a server that has no descriptors left", { timeout }, () => {
           const attempted = yield* attempt(server)
           if ("ws" in attempted) open.push(attempted)
           else {
-            assert.deepInclude(attempted, { _tag: "Io", code: "ECONNRESET" })
+            assert.include(["ECONNRESET", "EPIPE"], attempted._tag === "Io" && attempted.code)
             break
           }
         }

@@ -21,7 +21,8 @@ export const troubled = Effect.fnUntraced(function*(shell = `exec "$@"`, ...args
   const program = fileURLToPath(new URL("troubled.ts", import.meta.url))
   const child = yield* start("bash", ["-c", shell, "bash", process.execPath, program, ...args])
   const port = Number(yield* child.line)
-  const connect: Troubled["connect"] = (path) => WebsocketClient.connect(`ws://127.0.0.1:${port}${path}`)
+  const connect: Troubled["connect"] = (path) =>
+    WebsocketClient.connect(`ws://127.0.0.1:${port}${path}`, { closeDeadline: "1 minute" })
   const serves = Effect.gen(function*() {
     const ws = yield* connect("/")
     yield* echoes(ws)
