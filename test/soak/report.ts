@@ -74,8 +74,9 @@ export const leaks = (laps: ReadonlyArray<Lap>, before: Rest["resources"]): Read
   grown("the server's heap", ({ rest }) => rest.heap, 1024 * 1024)
   grown("the clients' heap", ({ clientHeap }) => clientHeap, 1024 * 1024)
   grown("what the server holds outside of its heap", ({ rest }) => rest.external, 1024 * 1024)
-  // The allocator keeps what it once took, and takes anew what it cannot fit: this has no end soon, but one.
-  grown("the server's memory", ({ rest }) => rest.resident, 48 * 1024 * 1024)
+  // The allocator of the system keeps what it once had, and more of it the longer it is torn: of 290 MiB after 3,000 clients
+  // glibc's malloc_trim left 215, of 242 after 300 it left 221. So this is only for what runs away.
+  grown("the server's memory", ({ rest }) => rest.resident, 256 * 1024 * 1024)
   return problems
 }
 
