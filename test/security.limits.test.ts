@@ -5,8 +5,8 @@ import { WebsocketClient, WebsocketUpgrade } from "@websocket-stream/node"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as http from "../packages/node/test/support/http.ts"
-import { protocolError, run } from "./support/cases.ts"
-import { inBothRoles } from "./support/opened.ts"
+import { assertFrames, closeByPeer, protocolError, run } from "./support/cases.ts"
+import { inBothRoles, open } from "./support/opened.ts"
 import * as Raw from "./support/rawFrames.ts"
 
 describe("limits", () => {
@@ -65,6 +65,23 @@ describe("limits", () => {
           answers: [{ opcode: Raw.binary }],
           fails: { code: 1009, reason: "FrameTooLarge" }
         })
+      }))
+
+    it.live("R4: a message as large as the default limit is taken, whole and in as many fragments as are let in", () =>
+      Effect.gen(function*() {
+        const size = role === "server" ? Limits.defaultServerMaxMessageSize : Limits.defaultClientMaxMessageSize
+        const opened = yield* open(role)
+        const { peer } = opened
+        const encode = (shape: Raw.Shape) => Raw.encode(shape, peer.role === "client")
+        const whole = { opcode: Raw.binary, payload: Buffer.alloc(size, "Fragment") }
+        const part = whole.payload.subarray(0, size / Limits.defaultMaxFragments)
+        const amid = encode({ opcode: Raw.continuation, payload: part, fin: false })
+        yield* peer.write(encode(whole))
+        yield* peer.write(encode({ opcode: Raw.binary, payload: part, fin: false }))
+        yield* peer.write(Buffer.alloc((Limits.defaultMaxFragments - 2) * amid.length, amid))
+        yield* peer.write(encode({ opcode: Raw.continuation, payload: part }))
+        assertFrames(yield* peer.frames(2), role, [whole, whole])
+        yield* closeByPeer(opened, role)
       }))
 
     it.live("R6: pings between fragments do not count against the message", () =>
