@@ -87,3 +87,54 @@ describe("a frame's header", () => {
     }
   })
 })
+
+describe("the header of a usual frame", () => {
+  const bytes = Array.from({ length: 256 }, (_, byte) => byte)
+  const lengths = [0, 1, 125, 126, 127].flatMap((length) => [length, 0x80 | length])
+  const extended = [[0, 0], [0, 125], [0, 126], [0, 127], [1, 0], [0xff, 0xff]] as const
+  const sizes = [2, 3, 4, 6, 7, 8, 9, 14] as const
+  const said = ({ fin, isWhole, key, length, opcode, rsv1 }: FrameHeader) => ({
+    fin,
+    isWhole,
+    key,
+    length,
+    opcode,
+    rsv1
+  })
+
+  for (const masked of [true, false]) {
+    it(`read at once is what it is byte by byte, or is left to that, ${masked ? "masked" : "not masked"}`, () => {
+      let taken = 0
+      for (const options of [{ maxFrameSize: 126 }, { rsv1: true }].map((one) => ({ ...one, masked }))) {
+        for (const first of bytes) {
+          for (const second of lengths) {
+            for (const [high, low] of extended) {
+              for (const size of sizes) {
+                const header = [first, second, high, low, 1, 0xfe, 3, 4, 5, 6, 7, 8, 9, 10].slice(0, size)
+                const atOnce = make(options)
+                const count = atOnce.readUsual(Uint8Array.of(0xff, ...header), 1)
+                if (atOnce.isWhole !== count > 0) assert.fail(`${header} took ${count}`)
+                if (count === 0) continue
+                const oneByOne = make(options)
+                assert.isUndefined(read(oneByOne, header.slice(0, count)), `${header}`)
+                assert.deepStrictEqual(said(atOnce), said(oneByOne), `${header}`)
+                taken++
+              }
+            }
+          }
+        }
+      }
+      assert.isAbove(taken, 100)
+    })
+  }
+
+  it("is not read at once amid another", () => {
+    const header = make()
+    const chunk = Uint8Array.of(0x82, 126, 0, 126, 1, 2, 3, 4, 5)
+    header.read(0x81)
+    assert.strictEqual(header.readUsual(chunk, 0), 0)
+    header.begin()
+    assert.strictEqual(header.readUsual(chunk, 0), 4)
+    assert.strictEqual(header.length, 126)
+  })
+})
