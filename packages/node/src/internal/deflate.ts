@@ -94,7 +94,11 @@ export class Inflater {
     const quick = Math.min(this.limit, synchronousBytes * 4)
     const streams = new Streams(payload)
     try {
-      while (!streams.areDone) streams.next(Zlib.inflateRawSync(streams.rest, this.options(streams, quick)))
+      while (!streams.areDone) {
+        // One byte too many is within what zlib was allowed, and what is left then may be no number that it takes.
+        if (streams.said.length > quick) return quick < this.limit ? undefined : this.finish(streams)
+        streams.next(Zlib.inflateRawSync(streams.rest, this.options(streams, quick)))
+      }
     } catch (error) {
       return isTooLarge(error) && quick < this.limit ? undefined : { error: this.reason(error) }
     }
@@ -102,7 +106,7 @@ export class Inflater {
   }
 
   private inflateLater(streams: Streams, callback: (inflated: Inflated) => void): void {
-    if (streams.areDone) return callback(this.finish(streams))
+    if (streams.areDone || streams.said.length > this.limit) return callback(this.finish(streams))
     Zlib.inflateRaw(streams.rest, this.options(streams, this.limit), (error, inflated) => {
       if (error !== null) return callback({ error: this.reason(error) })
       streams.next(inflated)
@@ -119,8 +123,8 @@ export class Inflater {
     }
   }
 
-  private finish({ areTooMany, said }: Streams): Inflated {
-    if (areTooMany) return { error: invalidData() }
+  private finish({ areTooMany, isCut, said }: Streams): Inflated {
+    if (areTooMany || isCut) return { error: invalidData() }
     if (said.length > this.limit) return { error: this.tooLarge() }
     this.window.slide(said)
     return { payload: said }
@@ -163,6 +167,11 @@ class Streams {
   /** A stream costs zlib's setting up, and may say nothing in two bytes. */
   get areTooMany(): boolean {
     return this.count > 16
+  }
+
+  /** Whether the last block of the payload has no end of its own, and took what we put behind it for its data. */
+  get isCut(): boolean {
+    return this.at > this.length && this.at < this.bytes.length
   }
 
   next(inflated: object): void {
