@@ -180,16 +180,17 @@ export class MessageWriter {
   }
 
   private locked<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.suspend(() => {
-      const lock = this.lock ??= Semaphore.makeUnsafe(1)
-      this.lockUsers++
-      return Effect.ensuring(
-        lock.withPermit(effect),
+    return Effect.acquireUseRelease(
+      Effect.sync(() => {
+        this.lockUsers++
+        return this.lock ??= Semaphore.makeUnsafe(1)
+      }),
+      (lock) => lock.withPermit(effect),
+      () =>
         Effect.sync(() => {
           if (--this.lockUsers === 0) this.lock = undefined
         })
-      )
-    })
+    )
   }
 }
 
