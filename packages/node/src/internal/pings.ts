@@ -46,11 +46,11 @@ export class Pings {
       const ping: Ping = { payload: mark, answered }
       const start = yield* Clock.monotonicTimeNanos
       // In one step with the sending: behind it the fiber may be made to yield, and the pong be there before it goes on.
-      yield* this.writer.ping(mark, () => {
+      const sent = this.writer.ping(mark, () => {
         if (this.isOver) answered(false)
         else this.list.push(ping)
       })
-      yield* Effect.onInterrupt(Deferred.await(answer), () => Effect.sync(() => this.forget(ping)))
+      yield* Effect.onInterrupt(Effect.andThen(sent, Deferred.await(answer)), () => Effect.sync(() => this.forget(ping)))
       const roundTrip = Duration.nanos((yield* Clock.monotonicTimeNanos) - start)
       this.measured(roundTrip)
       return roundTrip
