@@ -20,7 +20,9 @@ const connect = Effect.fnUntraced(function*(client: Client, kind: string, option
 /** Leaves, and is told that the server agrees. */
 const leave = Effect.fnUntraced(function*(client: Client, ws: Ws) {
   const { code } = yield* ws.close()
-  if (code !== CloseCode.Normal) yield* new Broken({ message: `client ${client.id}: closed, and was told ${code}` })
+  if (code !== CloseCode.Normal) {
+    return yield* new Broken({ message: `client ${client.id}: closed, and was told ${code}` })
+  }
 })
 
 const next = ({ outgoing, random }: Client, longest: number): string | Uint8Array => {
@@ -119,7 +121,7 @@ const slow: Kind["live"] = Effect.fnUntraced(function*(client, kind) {
   const reason = yield* Effect.match(ws.receive, { onFailure: ({ reason }) => reason, onSuccess: () => undefined })
   if (reason?._tag !== "Closed" || reason.code !== CloseCode.Normal) {
     const end = reason?.message ?? "another message"
-    yield* new Broken({ message: `client ${client.id}: behind what it was to be sent comes ${end}` })
+    return yield* new Broken({ message: `client ${client.id}: behind what it was to be sent comes ${end}` })
   }
 })
 

@@ -58,7 +58,9 @@ const offend = Effect.fnUntraced(function*(client: Client, kind: string, { code,
   const said = close?.opcode === Raw.close ? Raw.readClose(close).code : undefined
   if (said !== code || client.incoming.received !== right) {
     const problem = `was told ${said} instead of ${code} for ${JSON.stringify(frames, show)}`
-    yield* new Broken({ message: `client ${client.id}: ${client.incoming.received} of ${right} came; it ${problem}` })
+    return yield* new Broken({
+      message: `client ${client.id}: ${client.incoming.received} of ${right} came; it ${problem}`
+    })
   }
   client.count(`hostile ones told ${code}`)
 })
@@ -78,7 +80,7 @@ const heads: ReadonlyArray<readonly [status: number, request: string]> = [
 const knock = Effect.fnUntraced(function*(client: Client, [expected, head]: (typeof heads)[number]) {
   const { status } = yield* exchange(client.port, head)
   if (status !== expected) {
-    yield* new Broken({ message: `client ${client.id}: status ${status} instead of ${expected} for ${head}` })
+    return yield* new Broken({ message: `client ${client.id}: status ${status} instead of ${expected} for ${head}` })
   }
   client.count(`hostile ones refused with ${status}`)
 })

@@ -67,7 +67,7 @@ const fragmenting: Kind["live"] = Effect.fnUntraced(function*(client, kind) {
   yield* peer.send([{ opcode: Raw.close, payload: Raw.closeBody(1000) }])
   const close = (yield* peer.rest).find(({ opcode }) => opcode === Raw.close)
   if (close === undefined || Raw.readClose(close).code !== 1000) {
-    yield* new Broken({ message: `client ${client.id}: the server did not agree to close` })
+    return yield* new Broken({ message: `client ${client.id}: the server did not agree to close` })
   }
 })
 

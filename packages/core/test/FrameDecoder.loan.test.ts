@@ -83,16 +83,21 @@ describe("a chunk on loan", { timeout }, () => {
     assert.deepStrictEqual(lent(20_000, 19_004), [[true, 19_000], [true, 1000]])
   })
 
-  it.prop("gives the same messages", { cut: withCuts(validWire(length)) }, ({ cut: { cuts, wire: { bytes, role, rsv1 } } }) => {
-    const frames = FrameDecoder.make({ role, rsv1, maxFrameSize: 100_000, ownsChunks: true })
-    const expected = messagesOf(FrameDecoder.decodeAll([bytes.slice()], { role, rsv1, maxFrameSize: 100_000 }).frames)
-    const lender = new Lender(frames)
-    const messages = new Messages()
-    for (const chunk of splitAt(bytes, cuts)) {
-      lender.lend(chunk, () => drainParts(frames).parts.forEach((part) => messages.receive(part)))
-    }
-    assert.deepStrictEqual(messages.payloads.map((payload) => Buffer.from(payload)), expected)
-  }, { timeout, arbitrary: { runs: 150 } })
+  it.prop(
+    "gives the same messages",
+    { cut: withCuts(validWire(length)) },
+    ({ cut: { cuts, wire: { bytes, role, rsv1 } } }) => {
+      const frames = FrameDecoder.make({ role, rsv1, maxFrameSize: 100_000, ownsChunks: true })
+      const expected = messagesOf(FrameDecoder.decodeAll([bytes.slice()], { role, rsv1, maxFrameSize: 100_000 }).frames)
+      const lender = new Lender(frames)
+      const messages = new Messages()
+      for (const chunk of splitAt(bytes, cuts)) {
+        lender.lend(chunk, () => drainParts(frames).parts.forEach((part) => messages.receive(part)))
+      }
+      assert.deepStrictEqual(messages.payloads.map((payload) => Buffer.from(payload)), expected)
+    },
+    { timeout, arbitrary: { runs: 150 } }
+  )
 })
 
 const owned = (part: FrameDecoder.FramePart): FrameDecoder.FramePart =>

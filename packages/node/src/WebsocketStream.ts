@@ -203,8 +203,7 @@ export const defaultLinger: Duration.Input = defaults.linger
 export const make = (
   duplex: Duplex,
   options: Options
-): Effect.Effect<WebsocketStream["Service"], OptionError, Scope.Scope> =>
-  makeStream(duplex, options)
+): Effect.Effect<WebsocketStream["Service"], OptionError, Scope.Scope> => makeStream(duplex, options)
 
 /**
  * The service over a stream that an effect opens; its scope is the layer's.

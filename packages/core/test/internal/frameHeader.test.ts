@@ -113,11 +113,11 @@ describe("the header of a usual frame", () => {
                 const header = [first, second, high, low, 1, 0xfe, 3, 4, 5, 6, 7, 8, 9, 10].slice(0, size)
                 const atOnce = make(options)
                 const count = atOnce.readUsual(Uint8Array.of(0xff, ...header), 1)
-                if (atOnce.isWhole !== count > 0) assert.fail(`${header} took ${count}`)
+                if (atOnce.isWhole !== count > 0) assert.fail(`${header.join()} took ${count}`)
                 if (count === 0) continue
                 const oneByOne = make(options)
-                assert.isUndefined(read(oneByOne, header.slice(0, count)), `${header}`)
-                assert.deepStrictEqual(said(atOnce), said(oneByOne), `${header}`)
+                assert.isUndefined(read(oneByOne, header.slice(0, count)), header.join())
+                assert.deepStrictEqual(said(atOnce), said(oneByOne), header.join())
                 taken++
               }
             }

@@ -10,8 +10,8 @@ import * as Https from "node:https"
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { InvalidOption, OpenError } from "../WebsocketError.ts"
-import { ioReason } from "./io.ts"
 import { Excerpt } from "./excerpt.ts"
+import { ioReason } from "./io.ts"
 import { hostname } from "./target.ts"
 
 export interface DialOptions {

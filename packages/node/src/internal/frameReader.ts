@@ -8,8 +8,8 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import { Busy, type Closed, type Io, Protocol, ReadError } from "../WebsocketError.ts"
 import { abnormal } from "./closed.ts"
-import type { Port } from "./port.ts"
 import type { Estate } from "./frameStream.ts"
+import type { Port } from "./port.ts"
 import { Supply } from "./supply.ts"
 
 /** What has a mode. */

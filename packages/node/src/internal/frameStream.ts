@@ -10,9 +10,9 @@ import type { Duplex } from "node:stream"
 import type { Io, ReadError, WriteError } from "../WebsocketError.ts"
 import type { Mode, WebsocketStream } from "../WebsocketStream.ts"
 import { allocate } from "./allocate.ts"
-import * as Port from "./port.ts"
 import { FrameReader, type Modal } from "./frameReader.ts"
 import { FrameWriter } from "./frameWriter.ts"
+import * as Port from "./port.ts"
 
 export interface FrameStreamOptions extends Port.PortOptions {
   readonly role: Role

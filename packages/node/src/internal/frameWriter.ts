@@ -9,9 +9,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { Busy, Encode, type Io, WouldBlock, WriteError } from "../WebsocketError.ts"
 import { abnormal } from "./closed.ts"
-import type { Port } from "./port.ts"
 import type { Modal } from "./frameReader.ts"
 import { nextMaskingKey } from "./maskingKeys.ts"
+import type { Port } from "./port.ts"
 import { Waiters } from "./waiters.ts"
 
 export class FrameWriter {

@@ -55,10 +55,15 @@ export class Guest<A, E, R, RA> implements Visitor {
   enter(): void {
     const { context, isTraced, shift } = this.host
     const request = new ReceivedRequest(this.upgrade!.request, this.offer!)
-    const own = Context.add(Context.add(context, Scope.Scope, this.scope), WebsocketRequest, request)
+    // Has all that the handler asks for: the rest by the signature of `run`, and the two of every connection.
+    const own: Context.Context<any> = Context.add(
+      Context.add(context, Scope.Scope, this.scope),
+      WebsocketRequest,
+      request
+    )
     const visit = Effect.onExit(Effect.suspend(() => this.visit), (exit) => this.leave(exit))
     shift.guests.add(this)
-    this.fiber = Effect.runForkWith(own as Context.Context<R | RA>)(isTraced ? traced(request, visit) : visit)
+    this.fiber = Effect.runForkWith(own)(isTraced ? traced(request, visit) : visit)
   }
 
   get left(): Effect.Effect<void> {

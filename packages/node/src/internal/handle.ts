@@ -7,7 +7,7 @@ import type { Duplex } from "node:stream"
 
 /** A connected TCP or unix socket, as libuv has it. Numbers below zero are the system's errors. */
 export interface Handle {
-  onread: (this: Handle) => void
+  onread: () => void
   readonly writeQueueSize: number
   readonly readStart: () => number
   readonly readStop: () => number

@@ -8,7 +8,7 @@ import { constVoid } from "effect/Function"
 import type { Socket } from "node:net"
 import { getSystemErrorName } from "node:util"
 import type { Io } from "../WebsocketError.ts"
-import { type Handle, type Taken } from "./handle.ts"
+import type { Handle, Taken } from "./handle.ts"
 import * as Private from "./handle.ts"
 import { ioReason, longestTimer, prematureClose } from "./io.ts"
 import type { Listener, Port } from "./port.ts"
@@ -188,7 +188,8 @@ export class HandlePort implements Port {
     const { handle, queue } = this
     if (handle === undefined || this.isDestroyed || queue === none || this.sending !== undefined) return
     this.queue = none
-    const request = spare ?? Object.assign(Private.writeRequest(), { port: nobody, queue, bytes: 0, oncomplete: onWritten })
+    const request = spare ??
+      Object.assign(Private.writeRequest(), { port: nobody, queue, bytes: 0, oncomplete: onWritten })
     spare = undefined
     const status = queue.length === 1 ? handle.writeBuffer(request, queue[0]!) : handle.writev(request, queue, true)
     if (status !== 0) return this.destroy(systemError(status, "write"))
@@ -308,11 +309,10 @@ const port = Symbol("@websocket-stream/node/handlePort")
 type AttachedHandle = Handle & { readonly [port]: HandlePort }
 type AttachedSocket = Socket & { readonly [port]: HandlePort }
 
-function onRead(this: Handle): void {
-  const attached = (this as AttachedHandle)[port]
+function onRead(this: AttachedHandle): void {
   const count = Private.bytesRead()
-  if (count > 0) attached.receive(new Uint8Array(memory.buffer, 0, count))
-  else if (count < 0) attached.end(count)
+  if (count > 0) this[port].receive(new Uint8Array(memory.buffer, 0, count))
+  else if (count < 0) this[port].end(count)
 }
 
 function onWritten(this: WriteRequest, status: number): void {

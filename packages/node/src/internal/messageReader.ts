@@ -13,9 +13,9 @@ import { isUtf8 } from "node:buffer"
 import { type Io, Protocol, ReadError } from "../WebsocketError.ts"
 import { abnormal, closedAs } from "./closed.ts"
 import type { Inflated, Inflater } from "./deflate.ts"
-import type { Port } from "./port.ts"
 import type { Meter } from "./meter.ts"
 import { type Piece, PieceReader } from "./pieceReader.ts"
+import type { Port } from "./port.ts"
 import { Supply } from "./supply.ts"
 
 /** What the receiving half asks of the rest. */

@@ -17,9 +17,9 @@ import type { Sendable } from "../Websocket.ts"
 import { Encode, WriteError } from "../WebsocketError.ts"
 import { closedAs } from "./closed.ts"
 import type { Compressed, Deflater } from "./deflate.ts"
-import type { Port } from "./port.ts"
 import { always, type FrameWriter } from "./frameWriter.ts"
 import type { Meter } from "./meter.ts"
+import type { Port } from "./port.ts"
 
 export class MessageWriter {
   private readonly port: Port

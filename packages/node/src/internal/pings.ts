@@ -50,7 +50,10 @@ export class Pings {
         if (this.isOver) answered(false)
         else this.list.push(ping)
       })
-      yield* Effect.onInterrupt(Effect.andThen(sent, Deferred.await(answer)), () => Effect.sync(() => this.forget(ping)))
+      yield* Effect.onInterrupt(
+        Effect.andThen(sent, Deferred.await(answer)),
+        () => Effect.sync(() => this.forget(ping))
+      )
       const roundTrip = Duration.nanos((yield* Clock.monotonicTimeNanos) - start)
       this.measured(roundTrip)
       return roundTrip

@@ -2,7 +2,7 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { Duplex } from "node:stream"
-import { Io } from "../WebsocketError.ts"
+import type { Io } from "../WebsocketError.ts"
 import { DuplexPort } from "./duplexPort.ts"
 import { takeHandle } from "./handle.ts"
 import { HandlePort } from "./handlePort.ts"

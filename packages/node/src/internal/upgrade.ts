@@ -133,7 +133,11 @@ export const misconfigured = (upgrade: Upgrade, error: OptionError): Effect.Effe
   )
 
 /** Of us, or of the application. */
-export const internalServerError: OpeningHandshake.Response = { status: 500, headers: [["Connection", "close"]], body: "" }
+export const internalServerError: OpeningHandshake.Response = {
+  status: 500,
+  headers: [["Connection", "close"]],
+  body: ""
+}
 
 const format = ({ body, headers, status }: OpeningHandshake.Response): Uint8Array => {
   // RFC 9110 8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx".
