@@ -28,11 +28,7 @@ export class Words {
     const to = this.base + end
     // As it meets the words: they begin at multiples of four.
     const rotated = rotate(key, -from & 3)
-    keyBytes[0] = keyBytes[4] = rotated >>> 24
-    keyBytes[1] = keyBytes[5] = rotated >>> 16
-    keyBytes[2] = keyBytes[6] = rotated >>> 8
-    keyBytes[3] = keyBytes[7] = rotated
-    const word = keyInts[0]!
+    const word = isLittleEndian ? swap(rotated) : rotated
     let at = from >>> 2
     const last = to >>> 2
     if (at === last) {
@@ -40,15 +36,16 @@ export class Words {
       return
     }
     if ((from & 3) !== 0) ints[at++]! ^= word & behind[from & 3]!
-    if (last - at > longsFrom) at = this.maskLongs(at, last)
+    if (last - at > longsFrom) at = this.maskLongs(word, at, last)
     for (; at < last; at++) ints[at]! ^= word
     if ((to & 3) !== 0) ints[last]! ^= word & ~behind[to & 3]!
   }
 
   // Pairs of words, up to the last whole one.
-  private maskLongs(first: number, last: number): number {
+  private maskLongs(word: number, first: number, last: number): number {
     const { ints, longs } = this
-    if ((first & 1) !== 0) ints[first++]! ^= keyInts[0]!
+    if ((first & 1) !== 0) ints[first++]! ^= word
+    keyInts[0] = keyInts[1] = word
     const long = keyLongs[0]!
     const end = last >>> 1
     for (let at = first >>> 1; at < end; at++) longs[at]! ^= long
@@ -68,10 +65,15 @@ export const rotate = (key: number, octets: number): number =>
 // Words: from here on longs are faster by more than it costs to begin with them.
 const longsFrom = 32
 
-// The key as words in the machine's own byte order, made by writing bytes.
-const keyBytes = new Uint8Array(8)
-const keyInts = new Int32Array(keyBytes.buffer)
-const keyLongs = new BigUint64Array(keyBytes.buffer)
+const swap = (word: number): number =>
+  (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff_0000) | (word << 24)
+
+// Shifts, and not bytes that are written and read as a word: the processor waits for those, half of what a small frame costs.
+const isLittleEndian = new Uint8Array(new Int32Array([1]).buffer)[0] === 1
+
+// The key twice, to be read as one.
+const keyInts = new Int32Array(2)
+const keyLongs = new BigUint64Array(keyInts.buffer)
 
 // By how many octets of a word are left out at its beginning: all bits of those behind.
 const behind = new Int32Array(

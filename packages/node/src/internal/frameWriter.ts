@@ -64,7 +64,10 @@ export class FrameWriter {
    * are not copied where they are large: a tenth of what an echo of 64 KiB costs.
    */
   queue(frames: ReadonlyArray<Frame.Frame>, keepsPayloads = false): number {
-    if (keepsPayloads && !this.masked && frames.some(isLarge)) return this.queueApart(frames)
+    if (keepsPayloads && !this.masked) {
+      if (frames.some(isLarge)) return this.queueApart(frames)
+      if (frames.length === 1) return this.queueShared(frames[0]!)
+    }
     let length = 0
     for (const frame of frames) length += Frame.encodedLength(frame, this.masked)
     // Not zeroed, because the frames fill it to the last byte.
@@ -76,6 +79,18 @@ export class FrameWriter {
     }
     this.port.write(bytes)
     return length
+  }
+
+  // A broadcast sends one message to many, one after the other: its bytes are made once for all of them.
+  private queueShared(frame: Frame.Frame): number {
+    const { fin, opcode, payload, rsv1 } = frame
+    if (payload !== shared.payload || opcode !== shared.opcode || !fin || rsv1) {
+      const bytes = Buffer.allocUnsafe(Frame.encodedLength(frame, false))
+      Frame.encodeInto(frame, bytes, 0)
+      shared = { payload: fin && !rsv1 ? payload : undefined, opcode, bytes }
+    }
+    this.port.write(shared.bytes)
+    return shared.bytes.length
   }
 
   // Header and payload go by one vectored write.
@@ -118,8 +133,8 @@ export class FrameWriter {
     this.drain()
   }
 
-  // Those who came first go first, even if there is room by now.
-  private get hasRoom(): boolean {
+  /** Whether a write need not wait. Those who came first go first, even if there is room by now. */
+  get hasRoom(): boolean {
     return this.closed !== undefined || (this.waiters?.isEmpty !== false && !this.port.isFull)
   }
 
@@ -138,6 +153,13 @@ export class FrameWriter {
 
 /** A mode that waits. */
 export const always: Modal = { blocks: true }
+
+// The last frame that somebody sent and nobody may change. Less than a large one.
+let shared: {
+  readonly payload: Uint8Array | undefined
+  readonly opcode: Opcode.Opcode
+  readonly bytes: Uint8Array
+} = { payload: undefined, opcode: Opcode.Continuation, bytes: new Uint8Array(0) }
 
 const isLarge = ({ payload }: Frame.Frame): boolean => payload.length >= 16 * 1024
 

@@ -81,7 +81,8 @@ export class HandlePort implements Port {
     if (this.queuedBytes >= this.highWaterMark) this.isFull = true
     if (this.isReceiving || this.flushes || this.sending !== undefined) return
     this.flushes = true
-    process.nextTick(flush, this)
+    // One tick for all, and not one for each of a broadcast.
+    if (flushing.push(this) === 1) process.nextTick(flushAll)
   }
 
   get isWritable(): boolean {
@@ -327,7 +328,14 @@ function onSocketClose(this: AttachedSocket): void {
   this[port].destroy()
 }
 
-const flush = (port: HandlePort): void => port.flush()
+let flushing: Array<HandlePort> = []
+
+const flushAll = (): void => {
+  const ports = flushing
+  flushing = []
+  for (const port of ports) port.flush()
+}
+
 const closed = (port: HandlePort): void => port.closed()
 
 const systemError = (errno: number, syscall: string): Error => {

@@ -48,9 +48,10 @@ export class MessageWriter {
   /** Queues messages, in one step unless something is to be compressed. */
   sendAll(messages: NonEmptyReadonlyArray<Sendable>, compress: boolean): Effect.Effect<void, WriteError> {
     return Effect.suspend(() => {
-      const frames = messages.map(frameOf)
+      const [first] = messages
+      const frames = messages.length === 1 ? [frameOf(first)] : messages.map(frameOf)
       // A message belongs to the connection, and a string is encoded by us. Bytes are their sender's to change.
-      const keeps = !messages.some((message) => message instanceof Uint8Array)
+      const keeps = messages.length === 1 ? !isBytes(first) : !messages.some(isBytes)
       const deflater = compress ? this.deflater : undefined
       if (this.lock === undefined && (deflater === undefined || frames.every((frame) => isSmall(frame, deflater)))) {
         return this.queue(frames, keeps)
@@ -136,13 +137,15 @@ export class MessageWriter {
   }
 
   private queue(frames: ReadonlyArray<Frame.Frame>, keeps: boolean): Effect.Effect<void, WriteError> {
-    return this.whenRoom(() => {
+    const checked = () => {
       for (const frame of frames) {
         const checked = this.connection.sendFragment(frame)
         if (Result.isFailure(checked)) return Result.fail(checked.failure)
       }
       return Result.succeed(frames)
-    }, keeps)
+    }
+    // Most need not wait.
+    return this.writer.hasRoom ? this.queueNow(checked, keeps) : this.whenRoom(checked, keeps)
   }
 
   private queueCompressed(frame: Frame.Frame, { commit, payload }: Compressed): Effect.Effect<void, WriteError> {
@@ -161,17 +164,22 @@ export class MessageWriter {
     frames: () => Result.Result<ReadonlyArray<Frame.Frame>, EncodeError>,
     keeps = false
   ): Effect.Effect<void, WriteError> {
-    return this.writer.whenRoom<void>(() => {
-      const closed = this.closed
-      if (closed !== undefined) return closed
-      const checked = frames()
-      if (Result.isFailure(checked)) {
-        return Exit.fail(new WriteError({ reason: new Encode({ error: checked.failure }) }))
-      }
-      this.writer.queue(checked.success, keeps)
-      if (this.meter !== undefined) count(this.meter, checked.success)
-      return Exit.void
-    }, always)
+    return this.writer.whenRoom<void>(() => this.queueNow(frames, keeps), always)
+  }
+
+  private queueNow(
+    frames: () => Result.Result<ReadonlyArray<Frame.Frame>, EncodeError>,
+    keeps: boolean
+  ): Exit.Exit<void, WriteError> {
+    const { closed } = this
+    if (closed !== undefined) return closed
+    const checked = frames()
+    if (Result.isFailure(checked)) {
+      return Exit.fail(new WriteError({ reason: new Encode({ error: checked.failure }) }))
+    }
+    this.writer.queue(checked.success, keeps)
+    if (this.meter !== undefined) count(this.meter, checked.success)
+    return Exit.void
   }
 
   private get closed(): Exit.Exit<never, WriteError> | undefined {
@@ -202,11 +210,28 @@ const count = (meter: Meter, frames: ReadonlyArray<Frame.Frame>): void => {
   }
 }
 
+const isBytes = (message: Sendable): message is Uint8Array => message instanceof Uint8Array
+
 const frameOf = (message: Sendable): Frame.Frame => {
-  if (typeof message === "string") return Frame.make(Opcode.Text, Buffer.from(message))
-  if (message instanceof Uint8Array) return Frame.make(Opcode.Binary, message)
+  if (typeof message === "string") return textFrame(message)
+  if (isBytes(message)) return Frame.make(Opcode.Binary, message)
   return Frame.make(message.opcode, message.payload)
 }
+
+// A broadcast sends one text to many, one after the other: its bytes are made once for all of them.
+const textFrame = (text: string): Frame.Frame => {
+  if (text === sharedText) return sharedFrame
+  const frame = Frame.make(Opcode.Text, Buffer.from(text))
+  if (text.length > sharedAtMost) return frame
+  sharedText = text
+  return sharedFrame = frame
+}
+
+// Characters. Longer ones are not worth being held, nor being compared.
+const sharedAtMost = 4096
+
+let sharedText = ""
+let sharedFrame = Frame.make(Opcode.Text, new Uint8Array(0))
 
 const bytesOf = (piece: string | Uint8Array): Uint8Array => {
   if (typeof piece === "string") return Buffer.from(piece)
