@@ -86,6 +86,8 @@ export interface Connection {
    * as they come, unless they are compressed.
    */
   readonly receive: (part: FramePart, inPieces?: boolean) => Result.Result<Step, ProtocolError>
+  /** Why no whole message can be sent now, if none can: a Close frame was sent, or a message is in the middle of its fragments. */
+  readonly refusal: EncodeError | undefined
   /** The frame of a message, or why it cannot be sent. */
   readonly send: (message: Message.Message) => Result.Result<Frame.Frame, EncodeError>
   /** The frame of a fragment, or why it cannot be sent: the first has the message's opcode, the others continue it. */
@@ -174,6 +176,11 @@ class Machine implements Connection {
     }
   }
 
+  get refusal(): EncodeError | undefined {
+    if (this.sent !== undefined) return afterClose
+    return this.fragmenting ? outOfOrder : undefined
+  }
+
   send(message: Message.Message): Result.Result<Frame.Frame, EncodeError> {
     return this.sendFragment(Frame.make(message.opcode, message.payload))
   }
@@ -220,12 +227,14 @@ class Machine implements Connection {
   }
 
   private receiveData(part: FramePart, inPieces: boolean): Result.Result<Step, ProtocolError> {
-    return Result.map(this.messages.receive(part, inPieces), (assembled) => {
-      if (assembled === undefined) return nothing
-      const { compressed, last, opcode, payload } = assembled
-      if (compressed) return event({ _tag: "Compressed", opcode, payload })
-      return event(inPieces ? { _tag: "Piece", opcode, payload, last } : Message.fromPayload(opcode, payload))
-    })
+    const received = this.messages.receive(part, inPieces)
+    if (Result.isFailure(received)) return Result.fail(received.failure)
+    if (received.success === undefined) return Result.succeed(nothing)
+    const { compressed, last, opcode, payload } = received.success
+    if (compressed) return Result.succeed(event({ _tag: "Compressed", opcode, payload }))
+    return Result.succeed(
+      event(inPieces ? { _tag: "Piece", opcode, payload, last } : Message.fromPayload(opcode, payload))
+    )
   }
 
   private receivePing(payload: Uint8Array): Step {

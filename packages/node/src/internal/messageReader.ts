@@ -7,6 +7,8 @@ import type { FrameDecoder, FramePart } from "@websocket-stream/core/FrameDecode
 import * as Message from "@websocket-stream/core/Message"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import { ProtocolError } from "@websocket-stream/core/ProtocolError"
+import * as Arr from "effect/Array"
+import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import { isUtf8 } from "node:buffer"
@@ -152,16 +154,28 @@ export class MessageReader extends Supply<Message.Message> {
       this.queue = this.queue.slice(takenAtMost)
       this.taken = 0
     }
-    if (this.taken === this.queue.length) {
-      this.queue = none
-      this.taken = 0
-      this.isTaking = true
-      this.pull()
-      this.isTaking = false
-      // Whoever took the last message has this turn to answer it.
-      if (this.verdict !== undefined) setImmediate(() => this.settle())
-    }
+    if (this.taken === this.queue.length) this.refill()
     return message
+  }
+
+  protected override shiftAll(): NonEmptyReadonlyArray<Message.Message> {
+    const messages = this.taken === 0 ? this.queue : this.queue.slice(this.taken)
+    this.queued = 0
+    this.refill()
+    while (this.hasItem) messages.push(this.shift())
+    if (!Arr.isArrayNonEmpty(messages)) throw new TypeError("there is a message")
+    return messages
+  }
+
+  // All were taken: there is room for those that wait in bytes.
+  private refill(): void {
+    this.queue = none
+    this.taken = 0
+    this.isTaking = true
+    this.pull()
+    this.isTaking = false
+    // Whoever took the last message has this turn to answer it.
+    if (this.verdict !== undefined) setImmediate(() => this.settle())
   }
 
   protected pull(): void {
@@ -243,6 +257,10 @@ export class MessageReader extends Supply<Message.Message> {
 
   private receiveEvent(event: Event): void {
     switch (event._tag) {
+      // Nearly all are of these.
+      case "Binary":
+      case "Text":
+        return this.enqueue(event)
       case "Compressed":
         return this.inflate(event.opcode, event.payload)
       case "Pong":
@@ -254,8 +272,6 @@ export class MessageReader extends Supply<Message.Message> {
       case "Close":
         this.failWith(closedAs(this.connection.closing))
         return this.replier.finish()
-      default:
-        return this.enqueue(event)
     }
   }
 

@@ -138,11 +138,8 @@ export class MessageWriter {
 
   private queue(frames: ReadonlyArray<Frame.Frame>, keeps: boolean): Effect.Effect<void, WriteError> {
     const checked = () => {
-      for (const frame of frames) {
-        const checked = this.connection.sendFragment(frame)
-        if (Result.isFailure(checked)) return Result.fail(checked.failure)
-      }
-      return Result.succeed(frames)
+      const { refusal } = this.connection
+      return refusal === undefined ? Result.succeed(frames) : Result.fail(refusal)
     }
     // Most need not wait.
     return this.writer.hasRoom ? this.queueNow(checked, keeps) : this.whenRoom(checked, keeps)
@@ -215,7 +212,7 @@ const isBytes = (message: Sendable): message is Uint8Array => message instanceof
 const frameOf = (message: Sendable): Frame.Frame => {
   if (typeof message === "string") return textFrame(message)
   if (isBytes(message)) return Frame.make(Opcode.Binary, message)
-  return Frame.make(message.opcode, message.payload)
+  return Frame.make(message.opcode === Opcode.Text ? Opcode.Text : Opcode.Binary, message.payload)
 }
 
 // A broadcast sends one text to many, one after the other: its bytes are made once for all of them.

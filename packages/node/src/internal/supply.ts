@@ -136,7 +136,8 @@ export abstract class Supply<A> {
     })
   }
 
-  private shiftAll(): NonEmptyReadonlyArray<A> {
+  /** Takes all items, when there is one. */
+  protected shiftAll(): NonEmptyReadonlyArray<A> {
     const items: [A, ...Array<A>] = [this.shift()]
     while (this.hasItem) items.push(this.shift())
     return items
