@@ -155,6 +155,11 @@ export interface Options {
    * own business: where it is not what we know, and for any other stream, `node:net` is used in any case. Default: true.
    */
   readonly direct?: boolean | undefined
+  /**
+   * Bytes that may be read of the connection in one turn of the event loop, before all others have theirs: from 1 KiB to 1 GiB. Less
+   * is fairer beside one that sends all it can, more costs less for messages of many KiB. Default: {@link defaultTurnSize}.
+   */
+  readonly turnSize?: number | undefined
 }
 
 /**
@@ -164,6 +169,15 @@ export interface Options {
  * @since 0.1.0
  */
 export const defaultLinger: Duration.Input = defaults.linger
+
+/**
+ * 48 KiB. Beside one connection that sends 2.4 million messages a second the 99th percentile of a thousand others is 1 to 2.6 times
+ * what it is without; at 64 KiB up to 3.1 times, at 32 KiB 1.7, but there an echo of 64 KiB costs a third more.
+ *
+ * @category defaults
+ * @since 0.1.0
+ */
+export const defaultTurnSize: number = defaults.turnSize
 
 /**
  * Takes over a connected stream whose opening handshake, if it needs one, is done: a socket, a TLS socket, an HTTP/2

@@ -8,7 +8,8 @@ import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Io } from "../WebsocketError.ts"
 import { ioReason, longestTimer, prematureClose } from "./io.ts"
-import type { Listener, Port } from "./port.ts"
+import type { Listener, Port, PortOptions } from "./port.ts"
+import { nextTurn } from "./turns.ts"
 
 /** A stream that is ours, from `attach` until `close`. */
 export class DuplexPort implements Port {
@@ -22,10 +23,13 @@ export class DuplexPort implements Port {
   private ended = false
   private heard = false
   private left = 0
+  private readonly turnSize: number
+  private taken = 0
   isOver = false
 
-  constructor(duplex: Duplex, listener: Listener) {
+  constructor(duplex: Duplex, listener: Listener, { turnSize }: Pick<PortOptions, "turnSize">) {
     this.duplex = duplex
+    this.turnSize = turnSize
     this.listener = listener
     this.ownsChunks = duplex instanceof Socket
   }
@@ -122,9 +126,22 @@ export class DuplexPort implements Port {
     this.isReceiving = wasReceiving
     // An answer that is ready now need not wait for the tick: a tenth of what an echo costs.
     if (this.corked && !wasReceiving) this.flush()
-    if (wantsMore || this.isOver) return
-    this.flowing = false
+    if (this.isOver) return
+    if (!wantsMore) {
+      this.flowing = false
+      this.duplex.pause()
+      return
+    }
+    this.taken += chunk.length
+    if (this.taken < this.turnSize) return
+    this.taken = 0
     this.duplex.pause()
+    nextTurn(this)
+  }
+
+  /** @internal for those who wait for their turn */
+  resume(): void {
+    if (this.flowing && !this.isOver) this.duplex.resume()
   }
 
   /** @internal for the stream's events */

@@ -11,7 +11,8 @@ import type { Io } from "../WebsocketError.ts"
 import type { Handle, Taken } from "./handle.ts"
 import * as Private from "./handle.ts"
 import { ioReason, longestTimer, prematureClose } from "./io.ts"
-import type { Listener, Port } from "./port.ts"
+import type { Listener, Port, PortOptions } from "./port.ts"
+import { nextTurn } from "./turns.ts"
 
 export class HandlePort implements Port {
   private readonly listener: Listener
@@ -19,6 +20,7 @@ export class HandlePort implements Port {
   // For those who know the connection by it, or not at all.
   private readonly socket: AttachedSocket | undefined
   private held: Uint8Array | undefined
+  private readonly memory: Uint8Array
   private readonly highWaterMark: number
   private readonly allowHalfOpen: boolean
   private queue: Array<Uint8Array> = none
@@ -40,9 +42,10 @@ export class HandlePort implements Port {
   isFull = false
   isOver = false
 
-  constructor(taken: Taken, listener: Listener, dropsSocket: boolean) {
+  constructor(taken: Taken, listener: Listener, { dropsSocket, turnSize }: PortOptions) {
     const { handle, held, socket } = taken
     this.listener = listener
+    this.memory = memoryOf(turnSize)
     this.handle = Object.assign(handle, { [port]: this })
     this.held = held
     this.highWaterMark = socket.writableHighWaterMark
@@ -59,7 +62,7 @@ export class HandlePort implements Port {
 
   attach(): void {
     const handle = this.handle!
-    handle.useUserBuffer(memory)
+    handle.useUserBuffer(this.memory)
     handle.onread = onRead
     // One chunk ahead of those who read, as Node does: the peer's end and its reset are seen by whoever writes, too.
     if (this.held === undefined) this.start()
@@ -151,13 +154,14 @@ export class HandlePort implements Port {
   }
 
   /** @internal for the handle's events */
-  receive(chunk: Uint8Array): void {
+  receive(count: number): void {
     if (this.isOver) return
+    const chunk = count === this.memory.length ? this.memory : new Uint8Array(this.memory.buffer, 0, count)
     this.heard = true
     if (this.wantsBytes) {
       this.give(chunk, true)
       // libuv would read on, up to 32 times before anybody else's turn.
-      if (chunk.length < memory.length || !this.wantsBytes) return
+      if (chunk.length < this.memory.length || !this.wantsBytes) return
       this.stop()
       nextTurn(this)
     } else {
@@ -290,15 +294,22 @@ export class HandlePort implements Port {
   }
 }
 
+// One for all connections: what is read was taken or copied by the time that anybody else is read. Fresh memory for each read
+// costs up to half of an echo of large messages.
+const memoryOf = (size: number): Uint8Array => {
+  let memory = memories.get(size)
+  if (memory === undefined) memories.set(size, memory = new Uint8Array(size))
+  return memory
+}
+
+// By its size, of which a process has one or two.
+const memories = new Map<number, Uint8Array>()
+
 interface WriteRequest {
   port: HandlePort | undefined
   queue: ReadonlyArray<Uint8Array>
   bytes: number
 }
-
-// One for all: what is read was taken or copied by the time that anybody else is read. Fresh memory for each read costs up to
-// half of an echo of large messages.
-const memory = new Uint8Array(64 * 1024)
 
 const none: Array<Uint8Array> = []
 const nobody: HandlePort | undefined = undefined
@@ -312,7 +323,7 @@ type AttachedSocket = Socket & { readonly [port]: HandlePort }
 
 function onRead(this: AttachedHandle): void {
   const count = Private.bytesRead()
-  if (count > 0) this[port].receive(new Uint8Array(memory.buffer, 0, count))
+  if (count > 0) this[port].receive(count)
   else if (count < 0) this[port].end(count)
 }
 
@@ -341,16 +352,4 @@ const closed = (port: HandlePort): void => port.closed()
 const systemError = (errno: number, syscall: string): Error => {
   const code = getSystemErrorName(errno)
   return Object.assign(new Error(`${syscall} ${code}`), { errno, code, syscall })
-}
-
-let waiting: Array<HandlePort> = []
-
-// Behind everybody who can be read in this turn of the event loop.
-const nextTurn = (port: HandlePort): void => {
-  if (waiting.push(port) > 1) return
-  setImmediate(() => {
-    const ports = waiting
-    waiting = []
-    for (const port of ports) port.resume()
-  })
 }

@@ -10,7 +10,7 @@ import { forgetting } from "./forgetting.ts"
 import { FrameStream } from "./frameStream.ts"
 import { checkStreamOptions } from "./streamOptions.ts"
 
-export const defaults = { linger: "1 second" } as const satisfies Partial<Options>
+export const defaults = { linger: "1 second", turnSize: 48 * 1024 } as const satisfies Partial<Options>
 
 /** As `WebsocketStream.make`, with what a server has to say first. */
 export const makeStream = (
@@ -25,7 +25,15 @@ export const makeStream = (
       const expected = "a stream of bytes without an encoding"
       return Effect.fail(new OptionError({ option: "duplex", value: duplex, expected }))
     }
-    const { direct = true, head, linger = defaults.linger, mode = "Block", role, rsv1 = false } = options
+    const {
+      direct = true,
+      head,
+      linger = defaults.linger,
+      mode = "Block",
+      role,
+      rsv1 = false,
+      turnSize = defaults.turnSize
+    } = options
     const make = () =>
       new FrameStream(duplex, {
         role,
@@ -34,6 +42,7 @@ export const makeStream = (
         limits: limits.success,
         rsv1,
         direct,
+        turnSize,
         dropsSocket: false,
         greeting
       })

@@ -55,9 +55,11 @@ export interface PortOptions {
   readonly direct: boolean
   /** Whether nobody needs the socket any more, once its handle is ours. */
   readonly dropsSocket: boolean
+  /** Bytes that may come in one turn of the event loop, before others have theirs. */
+  readonly turnSize: number
 }
 
-export const open = (duplex: Duplex, listener: Listener, { direct, dropsSocket }: PortOptions): Port => {
-  const taken = direct ? takeHandle(duplex) : undefined
-  return taken === undefined ? new DuplexPort(duplex, listener) : new HandlePort(taken, listener, dropsSocket)
+export const open = (duplex: Duplex, listener: Listener, options: PortOptions): Port => {
+  const taken = options.direct ? takeHandle(duplex) : undefined
+  return taken === undefined ? new DuplexPort(duplex, listener, options) : new HandlePort(taken, listener, options)
 }

@@ -28,7 +28,9 @@ export interface Settings extends Deadlines {
   readonly options: ServingOptions
   readonly origins: Origin.Check
   readonly deflate: PermessageDeflate.Parameters | undefined
-  readonly stream: Pick<FrameStreamOptions, "role" | "mode" | "limits" | "direct"> & { readonly linger: Duration.Input }
+  readonly stream: Pick<FrameStreamOptions, "role" | "mode" | "limits" | "direct" | "turnSize"> & {
+    readonly linger: Duration.Input
+  }
   readonly messages: MessageSettings
   readonly handshakeDeadline: Duration.Duration
   readonly drainDeadline: Duration.Duration
@@ -61,6 +63,7 @@ export const settings = (options: ServingOptions): Effect.Effect<Settings, Optio
         mode: "Block",
         limits,
         direct: options.direct ?? true,
+        turnSize: options.turnSize ?? streamDefaults.turnSize,
         linger: options.linger ?? streamDefaults.linger
       },
       messages: messageSettings(options),
