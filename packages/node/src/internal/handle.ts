@@ -34,8 +34,10 @@ export const takeHandle = (duplex: Duplex): Taken | undefined => {
   if (binding === undefined || !isPlain(duplex)) return undefined
   const handle: unknown = Reflect.get(duplex, "_handle")
   if (!binding.isHandle(handle) || !isQuiet(duplex)) return undefined
-  handle.readStop()
   const held: Uint8Array | null = duplex.read()
+  handle.readStop()
+  // What Node takes for read already it does not begin to read: as it would behind `read`, and a tick later once more.
+  Reflect.set(handle, "reading", true)
   return { socket: duplex, handle, held: held ?? undefined }
 }
 

@@ -1,0 +1,216 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as net from "node:net"
+import { buffer } from "node:stream/consumers"
+import { noise } from "../../../core/test/support/bytes.ts"
+import { HandlePort } from "../../src/internal/handlePort.ts"
+import * as Port from "../../src/internal/port.ts"
+import type { Io } from "../../src/WebsocketError.ts"
+import * as Pairs from "../support/pairs.ts"
+import { until } from "../support/server.ts"
+import { event } from "../support/streams.ts"
+
+const kib = 1024
+
+/** Takes all that comes, and notes what it is told. */
+class Recorder implements Port.Listener {
+  readonly chunks: Array<Buffer> = []
+  ended = false
+  drained = 0
+  closed: { readonly reason: Io | undefined } | undefined = undefined
+  private readonly onBytes: (length: number) => void
+
+  constructor(onBytes: (length: number) => void = () => {}) {
+    this.onBytes = onBytes
+  }
+
+  onChunk(chunk: Uint8Array): boolean {
+    this.chunks.push(Buffer.from(chunk))
+    this.onBytes(chunk.length)
+    return true
+  }
+
+  onEnd(): void {
+    this.ended = true
+  }
+
+  onDrain(): void {
+    this.drained++
+  }
+
+  onClose(reason: Io | undefined): void {
+    this.closed = { reason }
+  }
+}
+
+const defaults = { direct: true, dropsSocket: false, turnSize: 48 * kib }
+
+const attach = (duplex: Pairs.Pair["ours"], options: Partial<Port.PortOptions> = {}, listener = new Recorder()) => {
+  const port = Port.open(duplex, listener, { ...defaults, ...options })
+  port.attach()
+  return { port, listener }
+}
+
+const isDirect = (duplex: Pairs.Pair["ours"], options?: Partial<Port.PortOptions>) =>
+  attach(duplex, options).port instanceof HandlePort
+
+describe("a port has the socket's handle", () => {
+  it.live("of a plain socket that is open and idle", () =>
+    Effect.gen(function*() {
+      for (const pair of [Pairs.tcp(), Pairs.unix]) assert.isTrue(isDirect((yield* pair).ours))
+    }))
+
+  it.live("unless it is not to", () =>
+    Effect.gen(function*() {
+      const { ours } = yield* Pairs.tcp()
+      assert.isFalse(isDirect(ours, { direct: false }))
+    }))
+
+  it.live("and of no other stream", () =>
+    Effect.gen(function*() {
+      for (const pair of [Pairs.secure, Pairs.http2Stream, Pairs.memory()]) assert.isFalse(isDirect((yield* pair).ours))
+      class Tapped extends net.Socket {}
+      assert.isFalse(isDirect(new Tapped()))
+    }))
+
+  for (
+    const [what, make] of [
+      ["has a timer of its own", (socket) => socket.setTimeout(60_000)],
+      ["is read by somebody", (socket) => socket.on("data", () => {})],
+      ["has not sent all yet", (socket) => socket.write(noise(20_000 * kib, 1))],
+      ["was ended", (socket) => socket.end()],
+      ["was destroyed", (socket) => socket.destroy()]
+    ] satisfies ReadonlyArray<readonly [string, (socket: net.Socket) => unknown]>
+  ) {
+    it.live(`nor of one that ${what}`, () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        peer.pause()
+        make(ours)
+        assert.isFalse(isDirect(ours))
+      }))
+  }
+})
+
+for (const direct of [true, false]) {
+  describe(`a port ${direct ? "on a handle" : "on a stream"}`, () => {
+    it.live("begins with what Node has read, and loses nothing behind it", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        const bytes = noise(500 * kib, 1)
+        peer.write(bytes)
+        yield* until(() => ours.readableLength > 0)
+        const { listener, port } = attach(ours, { direct })
+        port.pull()
+        assert.isAbove(listener.chunks.length, 0)
+        yield* until(() => Buffer.concat(listener.chunks).length === bytes.length)
+        assert.isTrue(Buffer.concat(listener.chunks).equals(bytes))
+      }))
+
+    it.live("is full while the peer does not read, tells when it is not, and sends every byte", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        peer.pause()
+        const { listener, port } = attach(ours, { direct })
+        const sent: Array<Uint8Array> = []
+        for (let i = 0; !port.isFull || i % 7 !== 0 || port.queuedBytes < 300 * kib; i++) {
+          const bytes = noise(50 * kib, i)
+          sent.push(bytes)
+          port.write(bytes)
+          yield* Effect.yieldNow
+        }
+        assert.isFalse(port.takeTaken() && port.takeTaken())
+        assert.strictEqual(listener.drained, 0)
+        const received = yield* Effect.forkChild(Effect.promise(() => buffer(peer)), { startImmediately: true })
+        yield* until(() => listener.drained > 0)
+        assert.isFalse(port.isFull)
+        assert.strictEqual(port.queuedBytes, 0)
+        assert.isTrue(port.takeTaken())
+        port.shutdown()
+        assert.isFalse(port.isWritable)
+        assert.isTrue((yield* Fiber.join(received)).equals(Buffer.concat(sent)))
+      }))
+
+    it.live("hears who is read, and takes whom it does not read for heard", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        const { listener, port } = attach(ours, { direct })
+        assert.isTrue(port.takeHeard())
+        port.pull()
+        assert.isFalse(port.takeHeard())
+        peer.write("a")
+        yield* until(() => listener.chunks.length > 0)
+        assert.isTrue(port.takeHeard())
+        assert.isFalse(port.takeHeard())
+      }))
+
+    it.live("tells of the end, and closes in good order behind both", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp({ allowHalfOpen: true })
+        const { listener, port } = attach(ours, { direct })
+        port.pull()
+        peer.end("last")
+        yield* until(() => listener.ended)
+        assert.strictEqual(Buffer.concat(listener.chunks).toString(), "last")
+        assert.isTrue(port.isWritable)
+        assert.isUndefined(listener.closed)
+        port.write(Buffer.from("answer"))
+        port.shutdown()
+        assert.strictEqual((yield* Effect.promise(() => buffer(peer))).toString(), "answer")
+        yield* until(() => listener.closed !== undefined)
+        assert.isUndefined(listener.closed!.reason)
+      }))
+
+    it.live("tells of a reset, with what the system calls it", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        const { listener } = attach(ours, { direct })
+        peer.resetAndDestroy()
+        yield* until(() => listener.closed !== undefined)
+        assert.deepInclude(listener.closed!.reason, { code: "ECONNRESET", syscall: "read" })
+      }))
+
+    it.live("has a share of each turn, and others have theirs before it goes on", () =>
+      Effect.gen(function*() {
+        const [flood, quiet] = [yield* Pairs.tcp(), yield* Pairs.tcp()]
+        const order: Array<"flood" | "quiet"> = []
+        const bytes = noise(4000 * kib, 1)
+        const ports = ([[flood, "flood"], [quiet, "quiet"]] as const).map(([pair, name]) =>
+          attach(pair.ours, { direct, turnSize: 16 * kib }, new Recorder(() => order.push(name)))
+        )
+        flood.peer.write(bytes)
+        for (const { port } of ports) port.pull()
+        yield* until(() => order.length > 0)
+        // By now as much as the system holds waits to be read of the one.
+        for (let i = 0; i < 5; i++) {
+          const before = order.length
+          quiet.peer.write("quiet")
+          yield* until(() => order.indexOf("quiet", before) >= 0)
+          assert.isAtMost(order.indexOf("quiet", before) - before, 6)
+        }
+        yield* until(() => Buffer.concat(ports[0]!.listener.chunks).length === bytes.length)
+        assert.isTrue(Buffer.concat(ports[0]!.listener.chunks).equals(bytes))
+      }))
+  })
+}
+
+describe("a port that drops its socket", () => {
+  it.live("goes on without it", () =>
+    Effect.gen(function*() {
+      const { ours, peer } = yield* Pairs.tcp()
+      const { listener, port } = attach(ours, { dropsSocket: true })
+      assert.isTrue(ours.destroyed)
+      port.pull()
+      port.write(Buffer.from("still here"))
+      yield* event(peer, "readable")
+      assert.strictEqual(String(peer.read()), "still here")
+      peer.write("so am I")
+      yield* until(() => listener.chunks.length > 0)
+      assert.strictEqual(Buffer.concat(listener.chunks).toString(), "so am I")
+      const closing = yield* Effect.forkChild(port.close("10 seconds"), { startImmediately: true })
+      yield* event(peer, "end")
+      yield* Fiber.join(closing)
+      assert.isFalse(port.isWritable)
+    }))
+})
