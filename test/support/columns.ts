@@ -17,7 +17,8 @@ export type Connect = (url: string) => Effect.Effect<Socket.Socket>
 
 /** Clients: `ws` and the global `WebSocket` are what Effect's own runs over. */
 export const clients: { readonly [name in "ours" | "ws" | "global"]: Connect } = {
-  ours: (url) => WebsocketSocket.toSocket(WebsocketClient.connect(url)),
+  // On Node's own sockets, where what is queued can be seen, of ours as of theirs.
+  ours: (url) => WebsocketSocket.toSocket(WebsocketClient.connect(url, { direct: false })),
   ws: (url) => Effect.provide(Socket.makeWebSocket(url), NodeWS.layerWebSocketConstructor),
   global: (url) => Effect.provide(Socket.makeWebSocket(url), NodeSocket.layerWebSocketConstructor)
 }
@@ -39,7 +40,8 @@ export const servers: {
   readonly ours: (handler: Handler, options?: WebsocketServer.ServingOptions) => ReturnType<Serve>
   readonly ws: Serve
 } = {
-  ours: (handler, options) => serve(WebsocketSocket.layerSocketServer({ ...local, ...options }), handler),
+  ours: (handler, options) =>
+    serve(WebsocketSocket.layerSocketServer({ ...local, direct: false, ...options }), handler),
   ws: (handler) => serve(NodeSocketServer.layerWebSocket(local), handler)
 }
 

@@ -211,7 +211,7 @@ export const defaultMaxConnections: number = defaults.maxConnections
  */
 export const make = (options: Options): Effect.Effect<WebsocketServer["Service"], ListenError, Scope.Scope> =>
   Effect.gen(function*() {
-    const checked = yield* check(options)
+    const checked = yield* check(options, true)
     const { address, server } = yield* listen(options, checked)
     const reception = yield* Serving.receiveUpgrades(checked, server)
     // Runs first, so that nobody comes while the others leave.
@@ -349,7 +349,7 @@ const service = (reception: Reception, address: Address): WebsocketServer["Servi
 // Only where the handler takes nothing that it could have been given: see the signatures of `run`.
 const unconditional: RunOptions<any, never> = { admit: Effect.void }
 
-const check = (options: ServingOptions): Effect.Effect<Settings, ListenError> =>
-  Effect.mapError(settings(options), invalidOption)
+const check = (options: ServingOptions, ownsServer = false): Effect.Effect<Settings, ListenError> =>
+  Effect.mapError(settings(options, ownsServer), invalidOption)
 
 const invalidOption = (error: OptionError) => new ListenError({ reason: new InvalidOption({ error }) })

@@ -108,7 +108,7 @@ export class Guest<A, E, R, RA> implements Visitor {
           head,
           greeting,
           rsv1: agreed.deflate !== undefined,
-          dropsSocket: true
+          dropsSocket: settings.ownsServer
         })
         // Nobody else has had it, to take it over.
         const messages = MessageStream.over(this.stream, { ...settings.messages, ...agreed, meter })!

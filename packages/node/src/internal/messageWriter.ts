@@ -130,7 +130,8 @@ export class MessageWriter {
     keeps: boolean
   ): Effect.Effect<void, WriteError> {
     const send = deflater === undefined || isSmall(frame, deflater)
-      ? this.queue([frame], keeps)
+      // Not before the lock is ours.
+      ? Effect.suspend(() => this.queue([frame], keeps))
       : Effect.flatMap(compress(deflater, frame.payload), (compressed) => this.queueCompressed(frame, compressed))
     // What is compressed with a window is to be sent in the order in which it was compressed.
     return this.lock !== undefined || deflater?.takesOver === true ? this.locked(send) : send

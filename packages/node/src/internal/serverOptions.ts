@@ -36,6 +36,8 @@ export interface Settings extends Deadlines {
   readonly drainDeadline: Duration.Duration
   readonly drainCode: number
   readonly maxConnections: number
+  /** Whether the HTTP server is ours alone, so that nobody else has to do with its sockets. */
+  readonly ownsServer: boolean
 }
 
 /** What holds where nothing is said. */
@@ -50,7 +52,7 @@ export const defaults = {
   maxConnections: 65_536
 } as const satisfies Partial<ServingOptions>
 
-export const settings = (options: ServingOptions): Effect.Effect<Settings, OptionError> =>
+export const settings = (options: ServingOptions, ownsServer = false): Effect.Effect<Settings, OptionError> =>
   Effect.gen(function*() {
     const { drainCode = defaults.drainCode, maxConnections = defaults.maxConnections } = options
     const limits = yield* Effect.fromResult(checkStreamOptions({ ...options, role: "server" }))
@@ -74,7 +76,8 @@ export const settings = (options: ServingOptions): Effect.Effect<Settings, Optio
       idleDeadline: yield* positive("idleDeadline", options),
       maxLife: yield* positive("maxLife", options),
       drainCode,
-      maxConnections
+      maxConnections,
+      ownsServer
     }
     const results: ReadonlyArray<Result.Result<unknown, OptionError>> = [
       OpeningHandshake.accept(anyOffer, { headers: options.headers }),
