@@ -156,8 +156,8 @@ export interface Options {
    */
   readonly direct?: boolean | undefined
   /**
-   * Bytes that may be read of the connection in one turn of the event loop, before all others have theirs: from 1 KiB to 1 GiB. Less
-   * is fairer beside one that sends all it can, more costs less for messages of many KiB. Default: {@link defaultTurnSize}.
+   * Bytes that may be read of the connection in one turn of the event loop, before all others have theirs: from 1 KiB to 1 GiB. Of
+   * many small messages, which take longer than a tenth of a millisecond, it is a quarter. Default: {@link defaultTurnSize}.
    */
   readonly turnSize?: number | undefined
 }
@@ -171,8 +171,7 @@ export interface Options {
 export const defaultLinger: Duration.Input = defaults.linger
 
 /**
- * 48 KiB. Beside one connection that sends 2.4 million messages a second the 99th percentile of a thousand others is 1 to 2.6 times
- * what it is without; at 64 KiB up to 3.1 times, at 32 KiB 1.7, but there an echo of 64 KiB costs a third more.
+ * 64 KiB.
  *
  * @category defaults
  * @since 0.1.0

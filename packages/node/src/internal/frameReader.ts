@@ -11,6 +11,7 @@ import { abnormal } from "./closed.ts"
 import type { Estate } from "./frameStream.ts"
 import type { Port } from "./port.ts"
 import { Supply } from "./supply.ts"
+import { untraced } from "./untraced.ts"
 
 /** What has a mode. */
 export interface Modal {
@@ -86,7 +87,7 @@ export class FrameReader extends Supply<Frame> {
   }
 
   private failAs(reason: ReadError["reason"]): void {
-    this.failure = Exit.fail(new ReadError({ reason }))
+    this.failure = Exit.fail(untraced(() => new ReadError({ reason })))
   }
 
   private endReason(ended: "Peer" | "Us" | Io): Closed | Io {

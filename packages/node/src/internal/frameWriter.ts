@@ -12,6 +12,7 @@ import { abnormal } from "./closed.ts"
 import type { Modal } from "./frameReader.ts"
 import { nextMaskingKey } from "./maskingKeys.ts"
 import type { Port } from "./port.ts"
+import { untraced } from "./untraced.ts"
 import { Waiters } from "./waiters.ts"
 
 export class FrameWriter {
@@ -172,7 +173,7 @@ const attempt = <A, E>(proceed: () => Exit.Exit<A, E>): Exit.Exit<A, E> => {
   }
 }
 
-const failWith = (reason: WriteError["reason"]) => Exit.fail(new WriteError({ reason }))
+const failWith = (reason: WriteError["reason"]) => Exit.fail(untraced(() => new WriteError({ reason })))
 
 const closedBy = (by: "Peer" | "Us") => failWith(abnormal(by))
 

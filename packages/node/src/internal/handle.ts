@@ -7,7 +7,10 @@ import type { Duplex } from "node:stream"
 
 /** A connected TCP or unix socket, as libuv has it. Numbers below zero are the system's errors. */
 export interface Handle {
-  onread: () => void
+  /** What Node takes it for. */
+  reading: boolean
+  /** Answers the memory to read into from now on, if it is another. */
+  onread: () => Uint8Array | undefined | void
   readonly writeQueueSize: number
   readonly readStart: () => number
   readonly readStop: () => number
@@ -22,6 +25,8 @@ export interface Handle {
 export interface Taken {
   readonly socket: Socket
   readonly handle: Handle
+  /** Whether more is read into it. */
+  readonly isReading: boolean
   /** What Node had read already. */
   readonly held: Uint8Array | undefined
 }
@@ -35,10 +40,11 @@ export const takeHandle = (duplex: Duplex): Taken | undefined => {
   const handle: unknown = Reflect.get(duplex, "_handle")
   if (!binding.isHandle(handle) || !isQuiet(duplex)) return undefined
   const held: Uint8Array | null = duplex.read()
-  handle.readStop()
-  // What Node takes for read already it does not begin to read: as it would behind `read`, and a tick later once more.
-  Reflect.set(handle, "reading", true)
-  return { socket: duplex, handle, held: held ?? undefined }
+  // Node reads on unless it holds more than it wants to, and begins to behind `read` and a tick later, but for what it takes for
+  // read already. To stop here and to start again would cost two system calls.
+  const { reading } = handle
+  handle.reading = true
+  return { socket: duplex, handle, isReading: reading, held: held ?? undefined }
 }
 
 /** Parts the socket from its handle, and destroys it alone: two kilobytes that nobody needs. */

@@ -13,6 +13,7 @@ import * as Private from "./handle.ts"
 import { ioReason, longestTimer, prematureClose } from "./io.ts"
 import type { Listener, Port, PortOptions } from "./port.ts"
 import { nextTurn } from "./turns.ts"
+import { untraced } from "./untraced.ts"
 
 export class HandlePort implements Port {
   private readonly listener: Listener
@@ -20,7 +21,8 @@ export class HandlePort implements Port {
   // For those who know the connection by it, or not at all.
   private readonly socket: AttachedSocket | undefined
   private held: Uint8Array | undefined
-  private readonly memory: Uint8Array
+  private readonly turnSize: number
+  private memory: Uint8Array
   private readonly highWaterMark: number
   private readonly allowHalfOpen: boolean
   private queue: Array<Uint8Array> = none
@@ -31,7 +33,7 @@ export class HandlePort implements Port {
   private finished: (() => void) | undefined = undefined
   private left = 0
   private wantsBytes = false
-  private isReading = false
+  private isReading: boolean
   private isReceiving = false
   private flushes = false
   private heard = false
@@ -43,11 +45,13 @@ export class HandlePort implements Port {
   isOver = false
 
   constructor(taken: Taken, listener: Listener, { dropsSocket, turnSize }: PortOptions) {
-    const { handle, held, socket } = taken
+    const { handle, held, isReading, socket } = taken
     this.listener = listener
+    this.turnSize = turnSize
     this.memory = memoryOf(turnSize)
     this.handle = Object.assign(handle, { [port]: this })
     this.held = held
+    this.isReading = isReading
     this.highWaterMark = socket.writableHighWaterMark
     this.allowHalfOpen = socket.allowHalfOpen
     // First of all, and for good: an error that nobody listens to ends the process.
@@ -153,22 +157,35 @@ export class HandlePort implements Port {
     })
   }
 
-  /** @internal for the handle's events */
-  receive(count: number): void {
-    if (this.isOver) return
-    const chunk = count === this.memory.length ? this.memory : new Uint8Array(this.memory.buffer, 0, count)
+  /** @internal for the handle's events. Answers the memory to read into from now on, if it is another. */
+  receive(count: number): Uint8Array | undefined {
+    if (this.isOver) return undefined
     this.heard = true
+    if (!this.wantsBytes) {
+      // Only now: most who want no more do again before there is more, and to stop and start costs two system calls.
+      this.held = this.memory.slice(0, count)
+      this.stop()
+    } else if (count === this.memory.length) {
+      return this.giveTurn()
+    } else {
+      this.give(new Uint8Array(this.memory.buffer, 0, count), true)
+    }
+    return undefined
+  }
+
+  // libuv would read on, up to 32 times before anybody else's turn.
+  private giveTurn(): Uint8Array | undefined {
+    const began = performance.now()
+    this.give(this.memory, true)
+    const took = performance.now() - began
     if (this.wantsBytes) {
-      this.give(chunk, true)
-      // libuv would read on, up to 32 times before anybody else's turn.
-      if (chunk.length < this.memory.length || !this.wantsBytes) return
       this.stop()
       nextTurn(this)
-    } else {
-      // Only now: most who want no more do again before there is more, and to stop and start costs two system calls.
-      this.held = chunk.slice()
-      this.stop()
     }
+    // Many small messages take a hundred times as long as one large, and so the others wait.
+    const size = took > longTurn ? this.turnSize >> 2 : took < shortTurn ? this.turnSize : this.memory.length
+    if (size === this.memory.length) return undefined
+    return this.memory = memoryOf(size)
   }
 
   /** @internal for the handle's events */
@@ -239,6 +256,10 @@ export class HandlePort implements Port {
       return
     }
     this.isOver = true
+    const { held } = this
+    this.held = undefined
+    // What was read before a failure came from the peer in good order.
+    if (held !== undefined) this.listener.onChunk(held, false)
     this.listener.onClose(this.reason())
   }
 
@@ -294,6 +315,10 @@ export class HandlePort implements Port {
   }
 }
 
+// Milliseconds.
+const longTurn = 0.1
+const shortTurn = 0.02
+
 // One for all connections: what is read was taken or copied by the time that anybody else is read. Fresh memory for each read
 // costs up to half of an echo of large messages.
 const memoryOf = (size: number): Uint8Array => {
@@ -321,10 +346,11 @@ const port = Symbol("@websocket-stream/node/handlePort")
 type AttachedHandle = Handle & { readonly [port]: HandlePort }
 type AttachedSocket = Socket & { readonly [port]: HandlePort }
 
-function onRead(this: AttachedHandle): void {
+function onRead(this: AttachedHandle): Uint8Array | undefined {
   const count = Private.bytesRead()
-  if (count > 0) this[port].receive(count)
-  else if (count < 0) this[port].end(count)
+  if (count > 0) return this[port].receive(count)
+  if (count < 0) this[port].end(count)
+  return undefined
 }
 
 function onWritten(this: WriteRequest, status: number): void {
@@ -351,5 +377,5 @@ const closed = (port: HandlePort): void => port.closed()
 
 const systemError = (errno: number, syscall: string): Error => {
   const code = getSystemErrorName(errno)
-  return Object.assign(new Error(`${syscall} ${code}`), { errno, code, syscall })
+  return Object.assign(untraced(() => new Error(`${syscall} ${code}`)), { errno, code, syscall })
 }

@@ -10,7 +10,7 @@ import { forgetting } from "./forgetting.ts"
 import { FrameStream } from "./frameStream.ts"
 import { checkStreamOptions } from "./streamOptions.ts"
 
-export const defaults = { linger: "1 second", turnSize: 48 * 1024 } as const satisfies Partial<Options>
+export const defaults = { linger: "1 second", turnSize: 64 * 1024 } as const satisfies Partial<Options>
 
 /** As `WebsocketStream.make`, with what a server has to say first. */
 export const makeStream = (

@@ -19,6 +19,7 @@ import type { Meter } from "./meter.ts"
 import { type Piece, PieceReader } from "./pieceReader.ts"
 import type { Port } from "./port.ts"
 import { Supply } from "./supply.ts"
+import { untraced } from "./untraced.ts"
 
 /** What the receiving half asks of the rest. */
 export interface Replier {
@@ -346,7 +347,7 @@ export class MessageReader extends Supply<Message.Message> {
   }
 
   private failTakers(reason: ReadError["reason"]): void {
-    const failure = this.failure ??= Exit.fail(new ReadError({ reason }))
+    const failure = this.failure ??= Exit.fail(untraced(() => new ReadError({ reason })))
     this.pieces?.fail(failure)
     this.nextPieces?.fail(failure)
   }

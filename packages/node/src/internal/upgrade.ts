@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import { hash } from "node:crypto"
 import {
   type IncomingMessage,
   type ServerResponse,
@@ -76,8 +77,8 @@ export const negotiate = (
     ? undefined
     : PermessageDeflate.accept(offer.extensions, wanted)
   return Result.map(
-    OpeningHandshake.accept(offer, { subprotocol, extensions: agreed?.header, headers: options?.headers }),
-    (response) => ({ subprotocol, deflate: agreed?.parameters, greeting: format(response) })
+    OpeningHandshake.accept(offer, { subprotocol, extensions: agreed?.header, headers: options?.headers, sha1 }),
+    ({ headers }) => ({ subprotocol, deflate: agreed?.parameters, greeting: formatAccepted(headers) })
   )
 }
 
@@ -139,12 +140,18 @@ export const internalServerError: OpeningHandshake.Response = {
   body: ""
 }
 
+const sha1 = (text: string): string => hash("sha1", text, "base64")
+
+// Its headers were checked, and it has no body: RFC 9110 8.6 forbids it to say so.
+const formatAccepted = (headers: OpeningHandshake.HeaderLines): Uint8Array => {
+  let head = "HTTP/1.1 101 Switching Protocols\r\n"
+  for (const [name, value] of headers) head += `${name}: ${value}\r\n`
+  return Buffer.from(`${head}\r\n`, "latin1")
+}
+
 const format = ({ body, headers, status }: OpeningHandshake.Response): Uint8Array => {
-  // RFC 9110 8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of 1xx".
-  const length: OpeningHandshake.HeaderLines = status === 101
-    ? []
-    : [["Content-Length", `${Buffer.byteLength(body)}`]]
-  const lines = [...headers, ...length].map(([name, value]) => {
+  const length = ["Content-Length", `${Buffer.byteLength(body)}`] as const
+  const lines = [...headers, length].map(([name, value]) => {
     validateHeaderName(name)
     validateHeaderValue(name, value)
     return `${name}: ${value}\r\n`
