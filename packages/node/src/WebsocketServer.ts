@@ -35,7 +35,7 @@ export type Address =
 /**
  * What is run for a connection. Its end decides what the peer is told: 1000 for a success, 1001 for an interruption, 1011 for a
  * failure or a defect, which is logged and not sent. To end with the `ReadError` or `WriteError` of a connection that is over
- * is no failure.
+ * is no failure. Where a tracer was provided it runs in a span, `websocket.handler`; without one that would only weigh.
  *
  * @category models
  * @since 0.1.0
