@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Close from "@websocket-stream/core/Close"
 import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Websocket from "@websocket-stream/node/Websocket"
 import * as WebsocketStream from "@websocket-stream/node/WebsocketStream"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { duplexPair } from "node:stream"
 
@@ -16,6 +19,8 @@ const pair = Effect.gen(function*() {
 })
 
 const fragment = (opcode: Opcode.Opcode, text: string, fin: boolean) => Frame.make(opcode, Buffer.from(text), { fin })
+
+const closePayload = (code: number): Uint8Array => Result.getOrThrow(Close.encode(Close.make(code)))
 
 const asText = (pieces: ReadonlyArray<Uint8Array>): string => Buffer.concat(pieces).toString()
 
@@ -42,6 +47,45 @@ describe("Websocket.receiveStream", () => {
       assert.strictEqual((yield* ws.receive)._tag, "Text")
       const { pieces } = yield* ws.receiveStream
       assert.strictEqual(asText(yield* Stream.runCollect(pieces)), "second")
+    }))
+
+  it.live("that waits or has begun when we close goes on: to the end of its message, and then of the connection", () =>
+    Effect.gen(function*() {
+      const { peer, ws } = yield* pair
+      const receive = Effect.scoped(Effect.gen(function*() {
+        const { pieces } = yield* ws.receiveStream
+        return asText(yield* Stream.runCollect(pieces))
+      }))
+      const received = yield* Effect.forkScoped(Effect.all([Effect.exit(receive), Effect.flip(receive)]), {
+        startImmediately: true
+      })
+      const closing = yield* Effect.forkScoped(ws.close(4000), { startImmediately: true })
+      assert.strictEqual((yield* peer.read).opcode, Opcode.Close)
+      for (const [text, fin] of [["a", false], ["b", false], ["c", true]] as const) {
+        yield* peer.write(text === "a" ? Opcode.Text : Opcode.Continuation, text, { fin })
+        yield* Effect.yieldNow
+      }
+      yield* peer.write(Opcode.Close, closePayload(4000))
+      const [first, second] = yield* Fiber.join(received)
+      assert.deepStrictEqual(first, Exit.succeed("abc"))
+      assert.strictEqual(second.reason._tag, "Closed")
+      assert.strictEqual((yield* Fiber.join(closing)).code, 4000)
+    }))
+
+  it.live("that comes when we have closed gets the end, whatever went by before it", () =>
+    Effect.gen(function*() {
+      const { peer, ws } = yield* pair
+      const waiting = yield* Effect.forkScoped(Effect.scoped(ws.receiveStream), { startImmediately: true })
+      yield* peer.writeAll([fragment(Opcode.Text, "first", true)])
+      yield* Fiber.join(waiting)
+      const late = Effect.scoped(Effect.flatMap(ws.receiveStream, ({ pieces }) => Stream.runCollect(pieces)))
+      const closing = yield* Effect.forkScoped(ws.close(4000), { startImmediately: true })
+      yield* peer.writeAll([fragment(Opcode.Text, "by", false), fragment(Opcode.Continuation, "gone", true)])
+      const end = yield* Effect.forkScoped(Effect.exit(late), { startImmediately: true })
+      yield* peer.read
+      yield* peer.write(Opcode.Close, closePayload(4000))
+      yield* Fiber.join(end)
+      yield* Fiber.join(closing)
     }))
 
   it.live("drops the rest of a message that was left, and not a byte of the next one", () =>

@@ -123,7 +123,7 @@ export class MessageReader extends Supply<Message.Message> {
     if (this.nextPieces === pieces) this.nextPieces = undefined
     if (this.pieces !== pieces) return
     // Nothing has come yet: the message is whole for the next who receives.
-    if (pieces.opcode === undefined) this.pieces = undefined
+    if (pieces.opcode === undefined && !this.dropsPieces) this.pieces = undefined
     else this.dropsPieces = true
     this.pull()
   }
@@ -277,14 +277,20 @@ export class MessageReader extends Supply<Message.Message> {
   }
 
   private receivePiece(piece: Piece): void {
-    const { dropsPieces, pieces } = this
+    const pieces = this.pieces!
+    // We have closed, and nobody waits for this message; whoever may come to wait is there for the next one, or for the end.
+    if (this.drops && !this.dropsPieces && !pieces.isAwaited && pieces.opcode === undefined) {
+      this.nextPieces ??= pieces
+      this.dropsPieces = true
+    }
+    const { dropsPieces } = this
     if (piece.last) {
       if (this.meter !== undefined) this.meter.messagesReceived++
       this.pieces = this.nextPieces
       this.nextPieces = undefined
       this.dropsPieces = false
     }
-    if (!dropsPieces && !this.drops) pieces!.add(piece)
+    if (!dropsPieces) pieces.add(piece)
   }
 
   private enqueue(message: Message.Message): void {
