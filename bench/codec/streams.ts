@@ -18,7 +18,7 @@ export const stream = (payloadBytes: number, frames: number, chunkBytes: number)
 
 /** Decodes a fresh copy of the chunks, as a decoder that owns them is given, and answers how many frames there were. */
 export const ours = (chunks: ReadonlyArray<Uint8Array>, onPayload?: (payload: Uint8Array) => void): number => {
-  const decoder = FrameDecoder.make({ role: "server", maxFrameSize, ownsChunks: true })
+  const decoder = FrameDecoder.make({ role: "server", maxFrameSize, ownsChunks: true, allocate })
   let frames = 0
   for (const chunk of chunks) {
     decoder.push(new Uint8Array(chunk))
@@ -29,6 +29,9 @@ export const ours = (chunks: ReadonlyArray<Uint8Array>, onPayload?: (payload: Ui
   }
   return frames
 }
+
+// As the Node package gives it, and as `ws` has it: memory that is not zeroed first.
+const allocate = (length: number): Uint8Array => new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
 
 /** The same by the receiver of `ws`. */
 export const theirs = (chunks: ReadonlyArray<Uint8Array>, onPayload?: (payload: Uint8Array) => void): number => {
