@@ -17,6 +17,7 @@ import type * as Scope from "effect/Scope"
 import { serve } from "./internal/httpServer.ts"
 import { HttpUpgrade, HttpUpgrades } from "./internal/httpUpgrade.ts"
 import { settings } from "./internal/serverOptions.ts"
+import { Timepiece } from "./internal/timepiece.ts"
 import type * as Websocket from "./Websocket.ts"
 import { Handshake, OpenError } from "./WebsocketError.ts"
 import type * as WebsocketServer from "./WebsocketServer.ts"
@@ -139,8 +140,7 @@ export const make = (
     const http = yield* NodeHttpServer.make(() => server, listen)
     return HttpServer.make({
       address: http.address,
-      serve: (app, middleware) =>
-        serve(http, server, new HttpUpgrades(checked, () => clock.monotonicTimeNanosUnsafe()), app, middleware)
+      serve: (app, middleware) => serve(http, server, new HttpUpgrades(checked, new Timepiece(clock)), app, middleware)
     })
   })
 

@@ -98,7 +98,7 @@ export class Guest<A, E, R, RA> implements Visitor {
 
   // In one step, so that whoever interrupts finds the connection unopened or here, where `leave` closes it.
   private open(admitted: A) {
-    const { reception: { meter, now, settings }, running } = this.host
+    const { reception: { meter, settings, timepiece }, running } = this.host
     const { head, socket } = this.upgrade!
     return Result.map(
       negotiate(this.offer!, { ...settings.options, ...running.answer?.(admitted) }, settings.deflate),
@@ -114,7 +114,7 @@ export class Guest<A, E, R, RA> implements Visitor {
         const messages = MessageStream.over(this.stream, { ...settings.messages, ...agreed, meter })!
         this.upgrade = undefined
         this.offer = undefined
-        this.vigil = new Vigil(messages, settings, now)
+        this.vigil = new Vigil(messages, settings, timepiece)
         meter?.accepted()
         return messages
       }

@@ -125,8 +125,8 @@ export class HandlePort implements Port {
 
   takeTaken(): boolean {
     // How much of what the system was given is gone, only the handle knows.
-    const left = this.queuedBytes + (this.handle?.writeQueueSize ?? 0)
-    const taken = !this.isFull || left !== this.left
+    const left = this.isFull ? this.queuedBytes + (this.handle?.writeQueueSize ?? 0) : nothingLeft
+    const taken = left === nothingLeft || left !== this.left
     this.left = left
     return taken
   }
@@ -337,6 +337,7 @@ interface WriteRequest {
 }
 
 const none: Array<Uint8Array> = []
+const nothingLeft = -1
 const nobody: HandlePort | undefined = undefined
 
 // A request that the system did not need.

@@ -39,7 +39,7 @@ export const serve = Effect.fnUntraced(function*(
   const scope = yield* Effect.scope
   const requests = yield* Scope.make()
   const handlers = yield* Scope.make("parallel")
-  yield* Effect.forkIn(sweep(all.swept, sweepInterval(all.settings)), handlers)
+  yield* Effect.forkIn(sweep(() => all.swept, sweepInterval(all.settings), all.timepiece), handlers)
   const handler = yield* NodeHttpServer.makeUpgradeHandler<HttpServerRequest | Scope.Scope, unknown>(
     standIn,
     answered,

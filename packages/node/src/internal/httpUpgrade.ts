@@ -17,21 +17,21 @@ import { MessageStream } from "./messageStream.ts"
 import * as Meter from "./meter.ts"
 import type { Settings } from "./serverOptions.ts"
 import type { Swept } from "./sweep.ts"
+import type { Timepiece } from "./timepiece.ts"
 import { Vigil } from "./vigil.ts"
 
 /** Those of one server. */
 export class HttpUpgrades {
   readonly settings: Settings
-  /** Nanoseconds, of a clock that does not jump. */
-  readonly now: () => bigint
+  readonly timepiece: Timepiece
   readonly open = new Set<HttpUpgrade>()
   readonly swept = new Set<Swept>()
   isDraining = false
   private connections = 0
 
-  constructor(settings: Settings, now: () => bigint) {
+  constructor(settings: Settings, timepiece: Timepiece) {
     this.settings = settings
-    this.now = now
+    this.timepiece = timepiece
   }
 
   /** Takes a place for as long as the scope is open, if there is one. */
@@ -170,9 +170,9 @@ export class HttpUpgrade {
   }
 
   private watch(ws: Websocket.Websocket["Service"]): void {
-    const { now, open, settings, swept } = this.all
+    const { open, settings, swept, timepiece } = this.all
     if (!(ws instanceof MessageStream)) throw new TypeError("a Websocket that Websocket.make did not make")
-    this.vigil = new Vigil(ws, settings, now)
+    this.vigil = new Vigil(ws, settings, timepiece)
     swept.add(this.vigil)
     open.add(this)
   }

@@ -28,6 +28,7 @@ import { MessageReader, type Replier } from "./messageReader.ts"
 import { MessageWriter } from "./messageWriter.ts"
 import type { Meter, Metered } from "./meter.ts"
 import { Pings } from "./pings.ts"
+import type { Timepiece } from "./timepiece.ts"
 import { Waiters } from "./waiters.ts"
 
 export interface MessageStreamOptions {
@@ -255,8 +256,8 @@ export class MessageStream implements Incoming, Replier, Metered {
   }
 
   /** Pings, if there is room, for a heartbeat that measures the round trip. */
-  beat(now: () => bigint): void {
-    this.pings.beat(now)
+  beat(timepiece: Timepiece): void {
+    this.pings.beat(timepiece)
   }
 
   /** Sends a Close frame, unless one was sent, and waits for nothing. */

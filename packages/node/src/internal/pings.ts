@@ -8,6 +8,7 @@ import type { ReadError, WriteError } from "../WebsocketError.ts"
 import type { MessageReader } from "./messageReader.ts"
 import type { MessageWriter } from "./messageWriter.ts"
 import type { Meter } from "./meter.ts"
+import type { Timepiece } from "./timepiece.ts"
 
 interface Ping {
   readonly payload: Uint8Array
@@ -61,15 +62,15 @@ export class Pings {
   }
 
   /** Sends a ping if there is room, and waits for nothing. One at a time: nothing gathers of a peer that never answers. */
-  beat(now: () => bigint): void {
+  beat(timepiece: Timepiece): void {
     if (this.isBeating) return
     const payload = this.nextPayload()
     if (!this.writer.tryPing(payload)) return
-    const start = now()
+    const start = timepiece.nanos()
     this.isBeating = true
     const answered = (isAnswered: boolean) => {
       this.isBeating = false
-      if (isAnswered) this.measured(Duration.nanos(now() - start))
+      if (isAnswered) this.measured(Duration.nanos(timepiece.nanos() - start))
     }
     this.list.push({ payload, answered })
   }

@@ -17,6 +17,7 @@ import { logUnlessEnd } from "./handlerEnd.ts"
 import type { Meter } from "./meter.ts"
 import type { Settings } from "./serverOptions.ts"
 import type { Swept } from "./sweep.ts"
+import type { Timepiece } from "./timepiece.ts"
 import { internalServerError, offerOf, receiveUpgrade, reject } from "./upgrade.ts"
 import type { Vigil } from "./vigil.ts"
 
@@ -43,8 +44,7 @@ export interface Shift {
 export class Reception implements Swept {
   readonly settings: Settings
   readonly meter: Meter | undefined
-  /** Nanoseconds, of a clock that does not jump. */
-  readonly now: () => bigint
+  readonly timepiece: Timepiece
   /** Succeeds when the server has closed for good. */
   readonly closed = Deferred.makeUnsafe<void>()
 
@@ -52,7 +52,7 @@ export class Reception implements Swept {
   private shifts: ReadonlyArray<Shift> = []
   // Those that drain among them.
   private readonly allShifts = new Set<Shift>()
-  private waiting: Array<{ readonly upgrade: Upgrade; readonly since: bigint }> = []
+  private waiting: Array<{ readonly upgrade: Upgrade; readonly since: number }> = []
   private connections = 0
   private draining = 0
   private isClosed = false
@@ -61,12 +61,12 @@ export class Reception implements Swept {
     settings: Settings,
     meter: Meter | undefined,
     fork: (effect: Effect.Effect<void>) => unknown,
-    now: () => bigint
+    timepiece: Timepiece
   ) {
     this.settings = settings
     this.meter = meter
     this.fork = fork
-    this.now = now
+    this.timepiece = timepiece
   }
 
   /** For an HTTP server's event `upgrade`. */
@@ -81,7 +81,7 @@ export class Reception implements Swept {
       return
     }
     this.connections++
-    if (shift === undefined) this.waiting.push({ upgrade, since: this.now() })
+    if (shift === undefined) this.waiting.push({ upgrade, since: this.timepiece.millis() })
     else this.handOver(upgrade, shift)
   }
 
@@ -139,11 +139,13 @@ export class Reception implements Swept {
     ], { concurrency: "unbounded", discard: true })
   }).pipe(Effect.ensuring(Effect.sync(() => Deferred.doneUnsafe(this.closed, Effect.void))))
 
-  sweep(now: bigint): void {
-    const deadline = Duration.toNanosUnsafe(this.settings.handshakeDeadline)
-    for (const { guests } of this.allShifts) {
-      for (const { vigil } of guests) vigil?.sweep(now)
-    }
+  /** Everything that has deadlines. */
+  get swept(): Iterable<Swept> {
+    return everything(this, this.allShifts)
+  }
+
+  sweep(now: number): void {
+    const deadline = Duration.toMillis(this.settings.handshakeDeadline)
     while (this.waiting.length > 0 && now - this.waiting[0]!.since >= deadline) {
       this.connections--
       this.fork(this.turnAway(this.waiting.shift()!.upgrade.socket))
@@ -170,6 +172,15 @@ export class Reception implements Swept {
     this.meter?.refused(response.status)
     const told = Effect.andThen(reject(upgrade, response), logUnlessEnd(cause))
     this.fork(Effect.ensuring(told, Effect.sync(() => this.left())))
+  }
+}
+
+function* everything(reception: Reception, shifts: Iterable<Shift>): Generator<Swept> {
+  yield reception
+  for (const { guests } of shifts) {
+    for (const { vigil } of guests) {
+      if (vigil !== undefined) yield vigil
+    }
   }
 }
 

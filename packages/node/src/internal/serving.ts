@@ -13,16 +13,17 @@ import * as Meter from "./meter.ts"
 import { Reception, type Shift, type Visitor } from "./reception.ts"
 import { type Settings, sweepInterval } from "./serverOptions.ts"
 import { sweep } from "./sweep.ts"
+import { Timepiece } from "./timepiece.ts"
 import { answerRequest } from "./upgrade.ts"
 
 /** Takes the upgrades of an HTTP server, until the scope's end has drained them. */
 export const receiveUpgrades = (settings: Settings, server: Server): Effect.Effect<Reception, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const clock = yield* Clock.Clock
+    const timepiece = new Timepiece(yield* Clock.Clock)
     const fork = yield* FiberSet.makeRuntime()
     const meter = yield* Meter.currentIf(settings.options.metrics)
-    const reception = new Reception(settings, meter, fork, () => clock.monotonicTimeNanosUnsafe())
-    yield* Effect.forkScoped(sweep(new Set([reception]), sweepInterval(settings)))
+    const reception = new Reception(settings, meter, fork, timepiece)
+    yield* Effect.forkScoped(sweep(() => reception.swept, sweepInterval(settings), timepiece))
     // Without a listener a failure to accept, for want of descriptors, would end the process.
     const onError = (error: Error) => fork(Effect.logWarning("WebSocket server could not accept a connection", error))
     const answersRequests = server.listenerCount("request") === 0

@@ -4,6 +4,7 @@ import * as CloseCode from "@websocket-stream/core/CloseCode"
 import * as Duration from "effect/Duration"
 import type { MessageStream } from "./messageStream.ts"
 import type { Swept } from "./sweep.ts"
+import type { Timepiece } from "./timepiece.ts"
 
 /** How long things may take. Infinite ones are not looked at. */
 export interface Deadlines {
@@ -16,25 +17,25 @@ export interface Deadlines {
 export class Vigil implements Swept {
   readonly stream: MessageStream
   private readonly deadlines: Deadlines
-  private readonly now: () => bigint
-  private readonly openedAt: bigint
-  private heardAt: bigint
-  private takenAt: bigint
-  private pingedAt: bigint
-  private closingSince: bigint | undefined = undefined
+  private readonly timepiece: Timepiece
+  private readonly openedAt: number
+  private heardAt: number
+  private takenAt: number
+  private pingedAt: number
+  private closingSince: number | undefined = undefined
 
-  constructor(stream: MessageStream, deadlines: Deadlines, now: () => bigint) {
+  constructor(stream: MessageStream, deadlines: Deadlines, timepiece: Timepiece) {
     this.stream = stream
     this.deadlines = deadlines
-    this.now = now
+    this.timepiece = timepiece
     this.openedAt =
       this.heardAt =
       this.takenAt =
       this.pingedAt =
-        now()
+        timepiece.millis()
   }
 
-  sweep(now: bigint): void {
+  sweep(now: number): void {
     const { closeDeadline, heartbeat, idleDeadline, maxLife } = this.deadlines
     if (this.stream.isClosing) {
       this.closingSince ??= now
@@ -52,13 +53,14 @@ export class Vigil implements Swept {
       this.stream.cut(timeout("took nothing of what waits for it", idleDeadline))
     } else if (hasPassed(this.pingedAt, heartbeat, now)) {
       this.pingedAt = now
-      this.stream.beat(this.now)
+      this.stream.beat(this.timepiece)
     }
   }
 }
 
-const hasPassed = (since: bigint, deadline: Duration.Duration, now: bigint): boolean =>
-  Duration.isFinite(deadline) && now - since >= Duration.toNanosUnsafe(deadline)
+// Never, of an infinite one.
+const hasPassed = (since: number, deadline: Duration.Duration, now: number): boolean =>
+  now - since >= Duration.toMillis(deadline)
 
 const timeout = (what: string, deadline: Duration.Duration): Error =>
   Object.assign(new Error(`the peer ${what} for ${Duration.format(deadline)}`), { code: "ETIMEDOUT" })
