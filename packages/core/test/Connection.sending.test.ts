@@ -80,6 +80,22 @@ for (const role of roles) {
       assert.isTrue(Result.isSuccess(connection.send(Message.text("hi"))))
     })
 
+    it("whole messages as long as there is no refusal of them, which is what sending one would fail with", () => {
+      const connection = makeConnection(role)
+      const isSaid = () => {
+        const sent = connection.send(Message.text("hi"))
+        assert.deepStrictEqual(connection.refusal, Result.isFailure(sent) ? sent.failure : undefined)
+        return connection.refusal?.reason._tag
+      }
+      assert.isUndefined(isSaid())
+      connection.sendFragment(first)
+      assert.strictEqual(isSaid(), "FragmentOutOfOrder")
+      connection.sendFragment(last)
+      assert.isUndefined(isSaid())
+      connection.close()
+      assert.strictEqual(isSaid(), "AfterClose")
+    })
+
     it("no control frame in the place of a fragment: it would go past the closing handshake", () => {
       for (const opcode of [Opcode.Close, Opcode.Ping, Opcode.Pong] as const) {
         for (const before of [[], [first]]) {

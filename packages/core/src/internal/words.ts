@@ -28,7 +28,7 @@ export class Words {
     const to = this.base + end
     // As it meets the words: they begin at multiples of four.
     const rotated = rotate(key, -from & 3)
-    const word = isLittleEndian ? swap(rotated) : rotated
+    const word = asInMemory(rotated)
     let at = from >>> 2
     const last = to >>> 2
     if (at === last) {
@@ -65,11 +65,13 @@ export const rotate = (key: number, octets: number): number =>
 // Words: from here on longs are faster by more than it costs to begin with them.
 const longsFrom = 32
 
-const swap = (word: number): number =>
-  (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff_0000) | (word << 24)
-
 // Shifts, and not bytes that are written and read as a word: the processor waits for those, half of what a small frame costs.
-const isLittleEndian = new Uint8Array(new Int32Array([1]).buffer)[0] === 1
+const asInMemory = (key: number): number =>
+  ((key >>> 24) << first!) | (((key >>> 16) & 0xff) << second!) | (((key >>> 8) & 0xff) << third!) |
+  ((key & 0xff) << fourth!)
+
+// By how many bits the octets of a word in memory stand in it as a number, in the machine's own byte order.
+const [first, second, third, fourth] = new Uint8Array(new Int32Array([0x18100800]).buffer)
 
 // The key twice, to be read as one.
 const keyInts = new Int32Array(2)
