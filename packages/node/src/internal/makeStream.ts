@@ -1,4 +1,5 @@
 /** Takes a stream over for as long as the scope lives. */
+import type { Limits } from "@websocket-stream/core/Limits"
 import { OptionError } from "@websocket-stream/core/OptionError"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -7,7 +8,7 @@ import type * as Scope from "effect/Scope"
 import type { Duplex } from "node:stream"
 import type { Options } from "../WebsocketStream.ts"
 import { forgetting } from "./forgetting.ts"
-import { FrameStream } from "./frameStream.ts"
+import { FrameStream, type FrameStreamOptions } from "./frameStream.ts"
 import { checkStreamOptions } from "./streamOptions.ts"
 
 export const defaults = { linger: "1 second", turnSize: 64 * 1024 } as const satisfies Partial<Options>
@@ -25,29 +26,25 @@ export const makeStream = (
       const expected = "a stream of bytes without an encoding"
       return Effect.fail(new OptionError({ option: "duplex", value: duplex, expected }))
     }
-    const {
-      direct = true,
-      head,
-      linger = defaults.linger,
-      mode = "Block",
-      role,
-      rsv1 = false,
-      turnSize = defaults.turnSize
-    } = options
-    const make = () =>
-      new FrameStream(duplex, {
-        role,
-        mode,
-        head,
-        limits: limits.success,
-        rsv1,
-        direct,
-        turnSize,
-        dropsSocket: false,
-        greeting
-      })
-    return Effect.acquireRelease(forgetting(() => Effect.succeed(make())), closing(linger))
+    const settings = streamSettings(options, limits.success)
+    const { head, rsv1 = false } = options
+    const make = () => new FrameStream(duplex, { ...settings, head, rsv1, dropsSocket: false, greeting })
+    return Effect.acquireRelease(forgetting(() => Effect.succeed(make())), closing(settings.linger))
   })
+
+/** How to speak on a stream, whatever was agreed on in the opening handshake. */
+export interface StreamSettings extends Pick<FrameStreamOptions, "role" | "mode" | "limits" | "direct" | "turnSize"> {
+  readonly linger: Duration.Input
+}
+
+export const streamSettings = (options: Options, limits: Limits): StreamSettings => ({
+  role: options.role,
+  mode: options.mode ?? "Block",
+  limits,
+  direct: options.direct ?? true,
+  turnSize: options.turnSize ?? defaults.turnSize,
+  linger: options.linger ?? defaults.linger
+})
 
 // Not written where it is used: it would keep the head there, and what else `make` was given, for as long as the stream lives.
 const closing = (linger: Duration.Input) => (stream: FrameStream): Effect.Effect<void> => stream.close(linger)

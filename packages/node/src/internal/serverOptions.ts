@@ -11,8 +11,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { ServingOptions } from "../WebsocketServer.ts"
 import { deflateOptions } from "./deflate.ts"
-import type { FrameStreamOptions } from "./frameStream.ts"
-import { defaults as streamDefaults } from "./makeStream.ts"
+import { type StreamSettings, streamSettings } from "./makeStream.ts"
 import {
   checkMessageOptions,
   defaults as messageDefaults,
@@ -28,9 +27,7 @@ export interface Settings extends Deadlines {
   readonly options: ServingOptions
   readonly origins: Origin.Check
   readonly deflate: PermessageDeflate.Parameters | undefined
-  readonly stream: Pick<FrameStreamOptions, "role" | "mode" | "limits" | "direct" | "turnSize"> & {
-    readonly linger: Duration.Input
-  }
+  readonly stream: StreamSettings
   readonly messages: MessageSettings
   readonly handshakeDeadline: Duration.Duration
   readonly drainDeadline: Duration.Duration
@@ -55,19 +52,13 @@ export const defaults = {
 export const settings = (options: ServingOptions, ownsServer = false): Effect.Effect<Settings, OptionError> =>
   Effect.gen(function*() {
     const { drainCode = defaults.drainCode, maxConnections = defaults.maxConnections } = options
-    const limits = yield* Effect.fromResult(checkStreamOptions({ ...options, role: "server" }))
+    const streamOptions = { ...options, role: "server" } as const
+    const limits = yield* Effect.fromResult(checkStreamOptions(streamOptions))
     const settings: Settings = {
       options,
       origins: yield* Effect.fromResult(Origin.check(options.origins)),
       deflate: yield* Effect.fromResult(deflateOptions(options.deflate)),
-      stream: {
-        role: "server",
-        mode: "Block",
-        limits,
-        direct: options.direct ?? true,
-        turnSize: options.turnSize ?? streamDefaults.turnSize,
-        linger: options.linger ?? streamDefaults.linger
-      },
+      stream: streamSettings(streamOptions, limits),
       messages: messageSettings(options),
       handshakeDeadline: yield* finite("handshakeDeadline", options),
       closeDeadline: yield* finite("closeDeadline", options),
