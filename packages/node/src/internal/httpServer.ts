@@ -24,6 +24,7 @@ import { sweepInterval } from "./serverOptions.ts"
 import { openFailed } from "./socketErrors.ts"
 import { sweep } from "./sweep.ts"
 import { receiveUpgrade } from "./upgrade.ts"
+import { vigilsOf } from "./vigil.ts"
 
 type App = Effect.Effect<HttpServerResponse.HttpServerResponse, unknown, HttpServerRequest | Scope.Scope>
 
@@ -39,7 +40,7 @@ export const serve = Effect.fnUntraced(function*(
   const scope = yield* Effect.scope
   const requests = yield* Scope.make()
   const handlers = yield* Scope.make("parallel")
-  yield* Effect.forkIn(sweep(() => all.swept, sweepInterval(all.settings), all.timepiece), handlers)
+  yield* Effect.forkIn(sweep(() => vigilsOf(all.open), sweepInterval(all.settings), all.timepiece), handlers)
   const handler = yield* NodeHttpServer.makeUpgradeHandler<HttpServerRequest | Scope.Scope, unknown>(
     standIn,
     answered,

@@ -16,7 +16,6 @@ import { checkMessageOptions } from "./messageOptions.ts"
 import { MessageStream } from "./messageStream.ts"
 import * as Meter from "./meter.ts"
 import type { Settings } from "./serverOptions.ts"
-import type { Swept } from "./sweep.ts"
 import type { Timepiece } from "./timepiece.ts"
 import { Vigil } from "./vigil.ts"
 
@@ -25,7 +24,6 @@ export class HttpUpgrades {
   readonly settings: Settings
   readonly timepiece: Timepiece
   readonly open = new Set<HttpUpgrade>()
-  readonly swept = new Set<Swept>()
   isDraining = false
   private connections = 0
 
@@ -78,7 +76,8 @@ export class HttpUpgrade {
   private readonly attached = Latch.makeUnsafe(false)
   private httpListeners: ReadonlyArray<EventListener> = []
   private request: HttpRequest | undefined = undefined
-  private vigil: Vigil | undefined = undefined
+  /** The watch over its connection, once that is open. */
+  vigil: Vigil | undefined = undefined
 
   constructor(all: HttpUpgrades, upgrade: WebsocketUpgrade.Upgrade) {
     this.all = all
@@ -170,16 +169,14 @@ export class HttpUpgrade {
   }
 
   private watch(ws: Websocket.Websocket["Service"]): void {
-    const { open, settings, swept, timepiece } = this.all
+    const { open, settings, timepiece } = this.all
     if (!(ws instanceof MessageStream)) throw new TypeError("a Websocket that Websocket.make did not make")
     this.vigil = new Vigil(ws, settings, timepiece)
-    swept.add(this.vigil)
     open.add(this)
   }
 
   private unwatch(): void {
     this.all.open.delete(this)
-    if (this.vigil !== undefined) this.all.swept.delete(this.vigil)
   }
 }
 

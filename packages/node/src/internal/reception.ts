@@ -19,7 +19,7 @@ import type { Settings } from "./serverOptions.ts"
 import type { Swept } from "./sweep.ts"
 import type { Timepiece } from "./timepiece.ts"
 import { internalServerError, offerOf, receiveUpgrade, reject } from "./upgrade.ts"
-import type { Vigil } from "./vigil.ts"
+import { type Vigil, vigilsOf } from "./vigil.ts"
 
 /** A client, from its request to the end of its handler. */
 export interface Visitor {
@@ -54,7 +54,6 @@ export class Reception implements Swept {
   private readonly allShifts = new Set<Shift>()
   private waiting: Array<{ readonly upgrade: Upgrade; readonly since: number }> = []
   private connections = 0
-  private draining = 0
   private isClosed = false
 
   constructor(
@@ -75,7 +74,7 @@ export class Reception implements Swept {
     if (upgrade === undefined) return
     const shift = this.shifts.at(-1)
     // Behind the last handler that runs the server closes, as a rule: nobody is to wait for that.
-    const leaves = this.isClosed || (shift === undefined && this.draining > 0)
+    const leaves = this.isClosed || (shift === undefined && this.allShifts.size > 0)
     if (leaves || this.connections >= this.settings.maxConnections) {
       this.fork(this.turnAway(socket))
       return
@@ -99,7 +98,6 @@ export class Reception implements Swept {
       if (shift.isDraining) return Deferred.await(shift.drained)
       this.shifts = this.shifts.filter((other) => other !== shift)
       shift.isDraining = true
-      this.draining++
       for (const { vigil } of shift.guests) this.dismiss(vigil)
       const cut = (error: Error) => {
         for (const { vigil } of shift.guests) vigil?.stream.cut(error)
@@ -107,7 +105,6 @@ export class Reception implements Swept {
       return Effect.ensuring(
         drain(allLeft(shift), this.settings.drainDeadline, cut),
         Effect.sync(() => {
-          this.draining--
           this.allShifts.delete(shift)
           Deferred.doneUnsafe(shift.drained, Effect.void)
         })
@@ -177,11 +174,7 @@ export class Reception implements Swept {
 
 function* everything(reception: Reception, shifts: Iterable<Shift>): Generator<Swept> {
   yield reception
-  for (const { guests } of shifts) {
-    for (const { vigil } of guests) {
-      if (vigil !== undefined) yield vigil
-    }
-  }
+  for (const { guests } of shifts) yield* vigilsOf(guests)
 }
 
 const allLeft = ({ guests }: Shift): Effect.Effect<void> =>

@@ -58,6 +58,13 @@ export class Vigil implements Swept {
   }
 }
 
+/** Those that watch already. */
+export function* vigilsOf(watched: Iterable<{ readonly vigil: Vigil | undefined }>): Generator<Vigil> {
+  for (const { vigil } of watched) {
+    if (vigil !== undefined) yield vigil
+  }
+}
+
 // Never, of an infinite one.
 const hasPassed = (since: number, deadline: Duration.Duration, now: number): boolean =>
   now - since >= Duration.toMillis(deadline)
