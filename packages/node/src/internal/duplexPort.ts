@@ -2,12 +2,12 @@
  * A port on any stream: the only file that listens to a stream's events. The stream is paused unless somebody wants bytes, and
  * what is written in one turn of the event loop is corked and leaves as one.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Io } from "../WebsocketError.ts"
-import { ioReason, longestTimer, prematureClose } from "./io.ts"
+import { ioReason, lingering, prematureClose } from "./io.ts"
 import type { Listener, Port, PortOptions } from "./port.ts"
 import { nextTurn } from "./turns.ts"
 
@@ -181,24 +181,17 @@ export class DuplexPort implements Port {
 /**
  * Sends what is queued, ends our side and destroys the stream; at once if nothing is queued, and after `linger` if the peer
  * does not take it. What still comes is dropped.
- *
- * The time is real even where the clock of a test stands still: no virtual time makes a peer read.
  */
 export const finish = (duplex: Duplex, linger: Duration.Input): Effect.Effect<void> =>
-  Effect.callback<void>((resume) => {
-    if (duplex.destroyed) return resume(Effect.void)
-    const done = () => {
-      clearTimeout(timer)
-      duplex.off("finish", done).off("close", done).destroy()
-      resume(Effect.void)
-    }
-    const timer = setTimeout(done, Math.min(Duration.toMillis(linger), longestTimer))
-    duplex.once("finish", done).once("close", done)
-    duplex.end()
-    // A socket finishes by itself. A pair in memory does not until the other end has read to the end.
-    if (duplex.writableLength === 0 && !(duplex instanceof Socket)) setImmediate(done)
-    duplex.resume()
-    return Effect.sync(done)
+  Effect.suspend(() => {
+    if (duplex.destroyed) return Effect.void
+    return lingering(linger, (done) => {
+      duplex.once("finish", done).once("close", done)
+      duplex.end()
+      // A socket finishes by itself. A pair in memory does not until the other end has read to the end.
+      if (duplex.writableLength === 0 && !(duplex instanceof Socket)) setImmediate(done)
+      duplex.resume()
+    }, (done) => duplex.off("finish", done).off("close", done).destroy())
   })
 
 // One set of listeners for all streams, and the port found through the stream: closures would cost half a kilobyte each.

@@ -2,7 +2,7 @@
  * A port on a socket's own handle: all connections read into the same memory, and what is written goes to the system without a
  * stream in between.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import type { Socket } from "node:net"
@@ -10,7 +10,7 @@ import { getSystemErrorName } from "node:util"
 import type { Io } from "../WebsocketError.ts"
 import type { Handle, Taken } from "./handle.ts"
 import * as Private from "./handle.ts"
-import { ioReason, longestTimer, prematureClose } from "./io.ts"
+import { ioReason, lingering, prematureClose } from "./io.ts"
 import type { Listener, Port, PortOptions } from "./port.ts"
 import { nextTurn } from "./turns.ts"
 import { untraced } from "./untraced.ts"
@@ -138,22 +138,16 @@ export class HandlePort implements Port {
     })
   }
 
-  // The time is real even where the clock of a test stands still: no virtual time makes a peer read.
   private finish(linger: Duration.Input): Effect.Effect<void> {
-    return Effect.callback((resume) => {
-      const done = () => {
-        clearTimeout(timer)
-        this.finished = undefined
-        this.destroy()
-        resume(Effect.void)
-      }
-      const timer = setTimeout(done, Math.min(Duration.toMillis(linger), longestTimer))
+    return lingering(linger, (done) => {
       this.finished = done
       // What still comes is read and dropped: unread, it would reset the connection.
       this.start()
       this.shutdown()
       if (this.isShutDown) done()
-      return Effect.sync(done)
+    }, () => {
+      this.finished = undefined
+      this.destroy()
     })
   }
 
