@@ -100,8 +100,12 @@ export class Guest<A, E, R, RA> implements Visitor {
   private open(admitted: A) {
     const { reception: { meter, settings, timepiece }, running } = this.host
     const { head, socket } = this.upgrade!
+    // Most say the same to all: no copy of every option for each.
+    const options = running.answer === undefined
+      ? settings.options
+      : { ...settings.options, ...running.answer(admitted) }
     return Result.map(
-      negotiate(this.offer!, { ...settings.options, ...running.answer?.(admitted) }, settings.deflate),
+      negotiate(this.offer!, options, settings.deflate),
       ({ greeting, ...agreed }) => {
         this.stream = new FrameStream(socket, {
           ...settings.stream,
