@@ -48,10 +48,9 @@ export class MessageWriter {
   /** Queues messages, in one step unless something is to be compressed. */
   sendAll(messages: NonEmptyReadonlyArray<Sendable>, compress: boolean): Effect.Effect<void, WriteError> {
     return Effect.suspend(() => {
-      const [first] = messages
-      const frames = messages.length === 1 ? [frameOf(first)] : messages.map(frameOf)
+      const frames = messages.map(frameOf)
       // A message belongs to the connection, and a string is encoded by us. Bytes are their sender's to change.
-      const keeps = messages.length === 1 ? !isBytes(first) : !messages.some(isBytes)
+      const keeps = !messages.some(isBytes)
       const deflater = compress ? this.deflater : undefined
       if (this.lock === undefined && (deflater === undefined || frames.every((frame) => isSmall(frame, deflater)))) {
         return this.queue(frames, keeps)
