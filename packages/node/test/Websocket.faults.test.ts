@@ -3,14 +3,13 @@ import type { Message } from "@websocket-stream/core/Message"
 import * as Websocket from "@websocket-stream/node/Websocket"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import type { Duplex } from "node:stream"
-import { assertPrefix, expectEnds, failing, kinds, quiet, seeds } from "./support/failing.ts"
+import { assertCarried, assertNothingLeft, expectEnds, failing, kinds, quiet, seeds } from "./support/failing.ts"
 import { injected } from "./support/faulty.ts"
-import { Fibers, waitersIn } from "./support/interrupting.ts"
+import { Fibers } from "./support/interrupting.ts"
 import { make } from "./support/streams.ts"
 import type { Ws } from "./support/websockets.ts"
 
@@ -68,8 +67,7 @@ describe("a connection over a stream with a fault", () => {
           const received: Array<string> = []
           const theirSent: Array<string> = []
           const theirReceived: Array<string> = []
-          const start = <A, E>(effect: Effect.Effect<A, E>) =>
-            Effect.forkDetach(Effect.provideService(Effect.asVoid(effect), Metric.FiberRuntimeMetrics, fibers))
+          const { start } = fibers
           const all = [
             yield* start(receiving(ws, received)),
             yield* start(sending(ws, "ours", sent)),
@@ -92,13 +90,8 @@ describe("a connection over a stream with a fault", () => {
           yield* quiet([leaving], progress)
           yield* TestClock.adjust("1 minute")
           yield* expectEnds([leaving, ...all])
-          assertPrefix(received, theirSent)
-          assertPrefix(theirReceived, sent)
-          if (kind === "no fault") assert.deepStrictEqual([received, theirReceived], [theirSent, sent])
-          assert.isTrue(ours.destroyed)
-          assert.strictEqual(ours.listenerCount("finish"), 0)
-          assert.strictEqual(waitersIn(ws) + waitersIn(peer), 0)
-          assert.strictEqual(fibers.running, 0)
+          assertCarried(kind, { sent, received }, { sent: theirSent, received: theirReceived })
+          assertNothingLeft(ours, [ws, peer], fibers)
         }
         if (kind !== "no fault") assert.isAtLeast(injected[kind] - before, seeds.length / 2)
         assert.includeMembers<string>([...reasonsOf[kind]], [...reasons])

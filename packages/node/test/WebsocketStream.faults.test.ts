@@ -2,12 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
-import { assertPrefix, expectEnds, failing, kinds, quiet, seeds } from "./support/failing.ts"
+import { assertCarried, assertNothingLeft, expectEnds, failing, kinds, quiet, seeds } from "./support/failing.ts"
 import { injected } from "./support/faulty.ts"
 import { asText } from "./support/frames.ts"
-import { Fibers, waitersIn } from "./support/interrupting.ts"
+import { Fibers } from "./support/interrupting.ts"
 import { make, type Stream } from "./support/streams.ts"
 
 /** Writes frames one after the other, and notes each before it is tried. */
@@ -46,8 +45,7 @@ describe("a stream with a fault", () => {
           const received: Array<string> = []
           const theirSent: Array<string> = []
           const theirReceived: Array<string> = []
-          const start = <A, E>(effect: Effect.Effect<A, E>) =>
-            Effect.forkDetach(Effect.provideService(Effect.asVoid(effect), Metric.FiberRuntimeMetrics, fibers))
+          const { start } = fibers
           const all = [
             yield* start(reading(stream, received)),
             yield* start(writing(stream, "ours", sent)),
@@ -61,13 +59,8 @@ describe("a stream with a fault", () => {
           }
           yield* Scope.close(far, Exit.void)
           yield* expectEnds(all)
-          assertPrefix(received, theirSent)
-          assertPrefix(theirReceived, sent)
-          if (kind === "no fault") assert.deepStrictEqual([received, theirReceived], [theirSent, sent])
-          assert.isTrue(ours.destroyed)
-          assert.strictEqual(ours.listenerCount("finish"), 0)
-          assert.strictEqual(waitersIn(stream) + waitersIn(peer), 0)
-          assert.strictEqual(fibers.running, 0)
+          assertCarried(kind, { sent, received }, { sent: theirSent, received: theirReceived })
+          assertNothingLeft(ours, [stream, peer], fibers)
         }
         if (kind !== "no fault") assert.isAtLeast(injected[kind] - before, seeds.length / 2)
         assert.deepStrictEqual([...reasons], [reasonOf[kind]])

@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { type Duplex, duplexPair } from "node:stream"
 import { type Fault, type FaultKind, faultKinds, Faulty, Random } from "./faulty.ts"
+import { type Fibers, waitersIn } from "./interrupting.ts"
 import { turn } from "./server.ts"
 
 export const kinds: ReadonlyArray<FaultKind | "no fault"> = ["no fault", ...faultKinds]
@@ -64,5 +65,26 @@ const reasonOf = (error: unknown): Reason => {
 }
 
 /** Holds what was received to be the first of what was sent. */
-export const assertPrefix = (received: ReadonlyArray<string>, sent: ReadonlyArray<string>): void =>
+const assertPrefix = (received: ReadonlyArray<string>, sent: ReadonlyArray<string>): void =>
   assert.deepStrictEqual(received, sent.slice(0, received.length))
+
+/** One end of a connection: what it has sent, and what has come to it. */
+export interface End {
+  readonly sent: ReadonlyArray<string>
+  readonly received: ReadonlyArray<string>
+}
+
+/** Holds what came to be the first of what was sent, and all of it without a fault. */
+export const assertCarried = (kind: FaultKind | "no fault", ours: End, theirs: End): void => {
+  assertPrefix(ours.received, theirs.sent)
+  assertPrefix(theirs.received, ours.sent)
+  if (kind === "no fault") assert.deepStrictEqual([ours.received, theirs.received], [theirs.sent, ours.sent])
+}
+
+/** Holds a connection that has ended to have left nothing: no stream, no listener, no waiter, no fiber. */
+export const assertNothingLeft = (stream: Faulty, ends: ReadonlyArray<object>, fibers: Fibers): void => {
+  assert.isTrue(stream.destroyed)
+  assert.strictEqual(stream.listenerCount("finish"), 0)
+  assert.strictEqual(ends.reduce((count, end) => count + waitersIn(end), 0), 0)
+  assert.strictEqual(fibers.running, 0)
+}

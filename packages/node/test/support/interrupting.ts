@@ -186,6 +186,10 @@ export class Fibers implements Metric.FiberRuntimeMetricsService {
   recordFiberEnd(): void {
     this.running--
   }
+
+  /** Starts an effect in a fiber that is counted, with those that it starts. */
+  readonly start = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Fiber.Fiber<void, E>> =>
+    Effect.forkDetach(Effect.provideService(Effect.asVoid(effect), Metric.FiberRuntimeMetrics, this))
 }
 
 /** How many wait for something within an object of ours, wherever in it they are kept. */
