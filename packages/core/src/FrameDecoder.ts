@@ -12,8 +12,8 @@
  * written to again once it was handed out.
  *
  * **Chunks on loan.** Who reads every chunk into the same memory lends it: `push(chunk, true)`, then all that it holds is asked
- * for, then `keep`, and the memory is the lender's again. Whole payloads are copied out of it, small ones together; what `nextPart` gives may be on
- * loan itself, and says so.
+ * for, then `keep`, and the memory is the lender's again. Whole payloads are copied out of it, small ones together; what
+ * `nextPart` gives may be on loan itself, and says so.
  *
  * @since 0.1.0
  */

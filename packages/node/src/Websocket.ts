@@ -90,9 +90,9 @@ export class Websocket extends Context.Service<Websocket, {
 
   /**
    * Sends a message. Succeeds when it is queued whole, which waits while as much is queued as the stream holds. Bytes are copied,
-   * and may be changed then; the payload of a `Message` may not. Fails with `Closed` after a Close frame
-   * of either side or the end of the connection, `Io` after a failure; and where it fails, or is interrupted while it waits,
-   * nothing of the message was sent. What was queued is sent in order, as long as the peer takes it: behind the end of the scope
+   * and may be changed then; the payload of a `Message` may not. Fails with `Closed` after a Close frame of either side or the end
+   * of the connection, `Io` after a failure; and where it fails, or is interrupted while it waits, nothing of the message was
+   * sent. What was queued is sent in order, as long as the peer takes it: behind the end of the scope
    * within the close deadline.
    */
   readonly send: (message: Sendable, options?: SendOptions) => Effect.Effect<void, WriteError>
