@@ -77,6 +77,8 @@ describe("extensions", { timeout: 60_000 }, () => {
         "a; b=\"\"",
         "a; b=\"c",
         "a; b=c\"",
+        "a; b=cd\"",
+        "a; b=\"cd",
         "a\"b",
         "\"a\"",
         "a; \"b\"",
