@@ -99,7 +99,7 @@ export interface ServingOptions
   /**
    * How long a peer may send nothing, not even a pong, or take nothing of what waits for it, before the connection is cut:
    * `receive` and `send` fail with the reason `Io`, of code `ETIMEDOUT`. While messages wait to be received it is not the peer who
-   * is silent. Default: {@link defaultIdleDeadline}.
+   * is silent; nor is who takes of what waits for it, which no ping gets past. Default: {@link defaultIdleDeadline}.
    */
   readonly idleDeadline?: Duration.Input | undefined
   /** How long a connection may live before it is closed with 1001. Default: for ever. */

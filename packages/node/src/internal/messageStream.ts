@@ -255,6 +255,11 @@ export class MessageStream implements Incoming, Replier, Metered {
     return this.estate.port.takeTaken()
   }
 
+  /** Whether as much waits for the peer as its stream holds. */
+  get isFull(): boolean {
+    return this.estate.port.isFull
+  }
+
   /** Pings, if there is room, for a heartbeat that measures the round trip. */
   beat(timepiece: Timepiece): void {
     this.pings.beat(timepiece)

@@ -42,8 +42,10 @@ export class Vigil implements Swept {
       if (hasPassed(this.closingSince, closeDeadline, now)) this.stream.cut(timeout("did not close", closeDeadline))
       return
     }
-    if (this.stream.takeHeard()) this.heardAt = now
-    if (this.stream.takeTaken()) this.takenAt = now
+    const taken = this.stream.takeTaken()
+    if (taken) this.takenAt = now
+    // No ping gets past what waits for the peer: who takes of that is there, whatever it says.
+    if (this.stream.takeHeard() || (taken && this.stream.isFull)) this.heardAt = now
     if (hasPassed(this.openedAt, maxLife, now)) {
       this.stream.begone(Close.make(CloseCode.GoingAway, "the connection has reached its maximum life"))
     } else if (hasPassed(this.heardAt, idleDeadline, now)) {
