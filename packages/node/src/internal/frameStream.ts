@@ -6,7 +6,6 @@ import type { Role } from "@websocket-stream/core/Role"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Duplex } from "node:stream"
 import type { Io, ReadError, WriteError } from "../WebsocketError.ts"
 import type { Mode, WebsocketStream } from "../WebsocketStream.ts"
 import { allocate } from "./allocate.ts"
@@ -59,11 +58,11 @@ export class FrameStream implements Port.Listener, Modal {
   private successor: Incoming | undefined = undefined
   private current: Mode
 
-  constructor(duplex: Duplex, options: FrameStreamOptions) {
+  constructor(source: Port.Source, options: FrameStreamOptions) {
     const { head, limits, mode, role, rsv1 } = options
     this.role = role
     this.current = mode
-    this.port = Port.open(duplex, this, options)
+    this.port = Port.open(source, this, options)
     const { ownsChunks } = this.port
     this.limits = limits
     this.decoder = FrameDecoder.make({ role, maxFrameSize: limits.maxFrameSize, rsv1, ownsChunks, allocate })

@@ -12,7 +12,6 @@ import * as Scope from "effect/Scope"
 import { InvalidOption, OpenError } from "../WebsocketError.ts"
 import { Refusal, WebsocketRequest } from "../WebsocketRequest.ts"
 import type { Handler, RunOptions } from "../WebsocketServer.ts"
-import type { Upgrade } from "../WebsocketUpgrade.ts"
 import { closeCodeOf } from "./closed.ts"
 import { closing } from "./closing.ts"
 import { FrameStream } from "./frameStream.ts"
@@ -20,7 +19,7 @@ import { isEnd, logUnlessEnd } from "./handlerEnd.ts"
 import { MessageStream } from "./messageStream.ts"
 import { ReceivedRequest } from "./receivedRequest.ts"
 import type { Reception, Shift, Visitor } from "./reception.ts"
-import { misconfigured, negotiate, reject, rejectUnanswered } from "./upgrade.ts"
+import { type Arrival, misconfigured, negotiate, reject, rejectUnanswered } from "./upgrade.ts"
 import { Vigil } from "./vigil.ts"
 
 /** What runs for each client. */
@@ -40,21 +39,21 @@ export class Guest<A, E, R, RA> implements Visitor {
   private readonly host: Host<A, E, R, RA>
   private readonly scope = Scope.makeUnsafe()
   // Until the connection is open: what comes before the end of a fiber is held until then.
-  private upgrade: Upgrade | undefined
+  private arrival: Arrival | undefined
   private offer: OpeningHandshake.Offer | undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private stream: FrameStream | undefined = undefined
 
-  constructor(host: Host<A, E, R, RA>, upgrade: Upgrade, offer: OpeningHandshake.Offer) {
+  constructor(host: Host<A, E, R, RA>, arrival: Arrival, offer: OpeningHandshake.Offer) {
     this.host = host
-    this.upgrade = upgrade
+    this.arrival = arrival
     this.offer = offer
   }
 
   /** Begins a fiber, which is the guest's own until it has left. */
   enter(): void {
     const { context, isTraced, shift } = this.host
-    const request = new ReceivedRequest(this.upgrade!.request, this.offer!)
+    const request = new ReceivedRequest(this.arrival!, this.offer!)
     // Has all that the handler asks for: the rest by the signature of `run`, and the two of every connection.
     const own: Context.Context<any> = Context.add(
       Context.add(context, Scope.Scope, this.scope),
@@ -90,16 +89,15 @@ export class Guest<A, E, R, RA> implements Visitor {
 
   private serve(admitted: A): Effect.Effect<unknown, E | OpenError, R> {
     const { handler, reception, shift } = this.host
-    const { socket } = this.upgrade!
-    if (shift.isDraining) return reception.turnAway(socket)
+    if (shift.isDraining) return reception.turnAway(this.arrival!)
     const opened = this.open(admitted)
-    return Result.isSuccess(opened) ? handler(opened.success, admitted) : misconfigured(this.upgrade!, opened.failure)
+    return Result.isSuccess(opened) ? handler(opened.success, admitted) : misconfigured(this.arrival!, opened.failure)
   }
 
   // In one step, so that whoever interrupts finds the connection unopened or here, where `leave` closes it.
   private open(admitted: A) {
     const { reception: { meter, settings, timepiece }, running } = this.host
-    const { head, socket } = this.upgrade!
+    const arrival = this.arrival!
     // Most say the same to all: no copy of every option for each.
     const options = running.answer === undefined
       ? settings.options
@@ -107,16 +105,16 @@ export class Guest<A, E, R, RA> implements Visitor {
     return Result.map(
       negotiate(this.offer!, options, settings.deflate),
       ({ greeting, ...agreed }) => {
-        this.stream = new FrameStream(socket, {
+        this.stream = new FrameStream(arrival.take(), {
           ...settings.stream,
-          head,
+          head: arrival.head,
           greeting,
           rsv1: agreed.deflate !== undefined,
           dropsSocket: settings.ownsServer
         })
         // Nobody else has had it, to take it over.
         const messages = MessageStream.over(this.stream, { ...settings.messages, ...agreed, meter })!
-        this.upgrade = undefined
+        this.arrival = undefined
         this.offer = undefined
         this.vigil = new Vigil(messages, settings, timepiece)
         meter?.accepted()
@@ -129,7 +127,7 @@ export class Guest<A, E, R, RA> implements Visitor {
     const response = OpeningHandshake.refuse(refusal)
     if (Result.isFailure(response)) return new OpenError({ reason: new InvalidOption({ error: response.failure }) })
     this.host.reception.meter?.refused(response.success.status)
-    return reject(this.upgrade!, response.success)
+    return reject(this.arrival!, response.success)
   }
 
   private leave(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
@@ -145,19 +143,20 @@ export class Guest<A, E, R, RA> implements Visitor {
   }
 
   private close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
-    const { stream, upgrade, vigil } = this
-    if (stream === undefined || vigil === undefined) return this.answerAnyway(upgrade!)
+    const { arrival, stream, vigil } = this
+    if (stream === undefined || vigil === undefined) return this.answerAnyway(arrival!)
     const { isTraced, reception: { settings } } = this.host
     const said = isTraced ? closing(vigil.stream)(exit) : vigil.stream.release(closeCodeOf(exit))
     return Effect.andThen(said, stream.close(settings.stream.linger))
   }
 
   // Whoever answers also ends by destroying the socket.
-  private answerAnyway({ socket }: Upgrade): Effect.Effect<void> {
+  private answerAnyway(arrival: Arrival): Effect.Effect<void> {
     const { reception, shift } = this.host
+    const { socket } = arrival
     if (socket.destroyed) return Effect.void
     // What the draining has interrupted is no bug.
-    if (shift.isDraining) return reception.turnAway(socket)
+    if (shift.isDraining) return reception.turnAway(arrival)
     reception.meter?.refused(500)
     return rejectUnanswered(socket)
   }

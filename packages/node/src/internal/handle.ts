@@ -1,6 +1,7 @@
 /**
- * The only file that knows what lies beneath `node:net`: a socket's handle, which reads into memory of ours and writes without
- * a stream in between. Node keeps it private: so it is looked at first, and left alone where it is not what we know.
+ * What lies beneath a socket of `node:net`: its handle, which reads into memory of ours and writes without a stream in between.
+ * Node keeps it private: so it is looked at first, and left alone where it is not what we know. Only this file knows it, and
+ * `listeningHandle.ts` what a server has.
  */
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
@@ -19,16 +20,30 @@ export interface Handle {
   readonly writev: (request: object, chunks: ReadonlyArray<Uint8Array>, allBuffers: true) => number
   readonly shutdown: (request: object) => number
   readonly close: () => void
+  /** Both of TCP alone. */
+  readonly setNoDelay?: (noDelay: boolean) => number
+  readonly getpeername?: (out: { address?: string }) => number
 }
 
-/** A socket's handle, which nobody else reads or writes any more. */
-export interface Taken {
-  readonly socket: Socket
+/** A handle that nobody else reads or writes any more. */
+export class Taken {
   readonly handle: Handle
-  /** Whether more is read into it. */
+  /** What Node made of it, if it did. */
+  readonly socket: Socket | undefined
+  /** Whether more is read. */
   readonly isReading: boolean
+  /** What it reads into, if that is ours already. */
+  readonly memory: Uint8Array | undefined
   /** What Node had read already. */
   readonly held: Uint8Array | undefined
+
+  constructor({ handle, held, isReading, memory, socket }: Pick<Taken, keyof Taken>) {
+    this.handle = handle
+    this.socket = socket
+    this.isReading = isReading
+    this.memory = memory
+    this.held = held
+  }
 }
 
 /**
@@ -36,24 +51,37 @@ export interface Taken {
  * knows it, to be looked at and to be destroyed.
  */
 export const takeHandle = (duplex: Duplex): Taken | undefined => {
-  if (binding === undefined || !isPlain(duplex)) return undefined
+  if (!isPlain(duplex)) return undefined
   const handle: unknown = Reflect.get(duplex, "_handle")
-  if (!binding.isHandle(handle) || !isQuiet(duplex)) return undefined
+  if (!isHandle(handle) || !isQuiet(duplex)) return undefined
   const held: Uint8Array | null = duplex.read()
   // Node reads on unless it holds more than it wants to, and begins to behind `read` and a tick later, but for what it takes for
   // read already. To stop here and to start again would cost two system calls.
   const { reading } = handle
   handle.reading = true
-  return { socket: duplex, handle, isReading: reading, held: held ?? undefined }
+  return new Taken({ handle, socket: duplex, isReading: reading, memory: undefined, held: held ?? undefined })
 }
 
 /** Parts the socket from its handle, and destroys it alone: two kilobytes that nobody needs. */
-export const dropSocket = ({ handle, socket }: Taken): void => {
+export const dropSocket = (socket: Socket, handle: Handle): void => {
   Reflect.set(socket, "_handle", null)
   for (const symbol of Object.getOwnPropertySymbols(handle)) {
     if (symbol.description === "owner_symbol") Reflect.set(handle, symbol, handle)
   }
   socket.destroy()
+}
+
+/** Whether it is a handle as we know it. */
+export const isHandle = (value: unknown): value is Handle => binding !== undefined && binding.isHandle(value)
+
+/** For a handle that is Node's again: reads what comes as Node expects it, which would be the handle's own memory. */
+export const onReadOf = ({ onread }: Handle, memory: Uint8Array): Handle["onread"] => {
+  const { arrayBufferOffset, state } = binding!
+  return function(this: Handle) {
+    const count = bytesRead()
+    state[arrayBufferOffset] = 0
+    return Reflect.apply(onread, this, [count > 0 ? memory.slice(0, count).buffer : undefined])
+  }
 }
 
 /** How many bytes were read, in `onread`; below zero an error. */
@@ -85,6 +113,7 @@ interface Binding {
   readonly state: Int32Array
   readonly readBytes: number
   readonly writeWasAsync: number
+  readonly arrayBufferOffset: number
   readonly WriteWrap: new() => object
   readonly ShutdownWrap: new() => object
   readonly isHandle: (value: unknown) => value is Handle
@@ -93,10 +122,12 @@ interface Binding {
 const find = (): Binding | undefined => {
   try {
     const get = Reflect.get(process, "binding")
-    const { ShutdownWrap, WriteWrap, kLastWriteWasAsync, kReadBytesOrError, streamBaseState } = get("stream_wrap")
+    const stream = get("stream_wrap")
+    const { ShutdownWrap, WriteWrap, kArrayBufferOffset, kLastWriteWasAsync, kReadBytesOrError, streamBaseState } =
+      stream
     const classes = [get("tcp_wrap").TCP, get("pipe_wrap").Pipe]
     const isKnown = streamBaseState instanceof Int32Array &&
-      [kReadBytesOrError, kLastWriteWasAsync].every((index) => index in streamBaseState) &&
+      [kReadBytesOrError, kLastWriteWasAsync, kArrayBufferOffset].every((index) => index in streamBaseState) &&
       [ShutdownWrap, WriteWrap, ...classes].every((value) => typeof value === "function") &&
       classes.every(({ prototype }) => methods.every((name) => name in prototype))
     if (!isKnown) return undefined
@@ -104,6 +135,7 @@ const find = (): Binding | undefined => {
       state: streamBaseState,
       readBytes: kReadBytesOrError,
       writeWasAsync: kLastWriteWasAsync,
+      arrayBufferOffset: kArrayBufferOffset,
       WriteWrap,
       ShutdownWrap,
       isHandle: (value): value is Handle => classes.some((class_) => value instanceof class_)

@@ -6,6 +6,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import type { Socket } from "node:net"
+import { getDefaultHighWaterMark } from "node:stream"
 import { getSystemErrorName } from "node:util"
 import type { Io } from "../WebsocketError.ts"
 import type { Handle, Taken } from "./handle.ts"
@@ -23,6 +24,7 @@ export class HandlePort implements Port {
   private held: Uint8Array | undefined
   private readonly turnSize: number
   private memory: Uint8Array
+  private readonly hasMemory: boolean
   private readonly highWaterMark: number
   private readonly allowHalfOpen: boolean
   private queue: Array<Uint8Array> = none
@@ -45,19 +47,26 @@ export class HandlePort implements Port {
   isOver = false
 
   constructor(taken: Taken, listener: Listener, { dropsSocket, turnSize }: PortOptions) {
-    const { handle, held, isReading, socket } = taken
+    const { handle, held, isReading, memory, socket } = taken
     this.listener = listener
     this.turnSize = turnSize
-    this.memory = memoryOf(turnSize)
+    this.memory = memory ?? memoryOf(turnSize)
+    this.hasMemory = memory !== undefined
     this.handle = Object.assign(handle, { [port]: this })
     this.held = held
     this.isReading = isReading
-    this.highWaterMark = socket.writableHighWaterMark
-    this.allowHalfOpen = socket.allowHalfOpen
+    // Of a server's connection it is as its HTTP server has it.
+    this.highWaterMark = socket?.writableHighWaterMark ?? getDefaultHighWaterMark(false)
+    this.allowHalfOpen = socket?.allowHalfOpen ?? true
+    this.socket = socket === undefined ? undefined : this.share(socket, handle, dropsSocket)
+  }
+
+  private share(socket: Socket, handle: Handle, dropsSocket: boolean): AttachedSocket | undefined {
     // First of all, and for good: an error that nobody listens to ends the process.
     socket.on("error", constVoid)
-    if (dropsSocket) Private.dropSocket(taken)
-    this.socket = dropsSocket ? undefined : Object.assign(socket, { [port]: this }).once("close", onSocketClose)
+    if (!dropsSocket) return Object.assign(socket, { [port]: this }).once("close", onSocketClose)
+    Private.dropSocket(socket, handle)
+    return undefined
   }
 
   get ownsChunks(): boolean {
@@ -66,7 +75,7 @@ export class HandlePort implements Port {
 
   attach(): void {
     const handle = this.handle!
-    handle.useUserBuffer(this.memory)
+    if (!this.hasMemory) handle.useUserBuffer(this.memory)
     handle.onread = onRead
     // One chunk ahead of those who read, as Node does: the peer's end and its reset are seen by whoever writes, too.
     if (this.held === undefined) this.start()
@@ -315,7 +324,7 @@ const shortTurn = 0.02
 
 // One for all connections: what is read was taken or copied by the time that anybody else is read. Fresh memory for each read
 // costs up to half of an echo of large messages.
-const memoryOf = (size: number): Uint8Array => {
+export const memoryOf = (size: number): Uint8Array => {
   let memory = memories.get(size)
   if (memory === undefined) memories.set(size, memory = new Uint8Array(size))
   return memory

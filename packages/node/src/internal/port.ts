@@ -4,7 +4,7 @@ import type * as Effect from "effect/Effect"
 import type { Duplex } from "node:stream"
 import type { Io } from "../WebsocketError.ts"
 import { DuplexPort } from "./duplexPort.ts"
-import { takeHandle } from "./handle.ts"
+import { takeHandle, Taken } from "./handle.ts"
 import { HandlePort } from "./handlePort.ts"
 
 /** What a port tells. All of it comes in events of its own or from `pull`, and nothing comes after `close`. */
@@ -59,7 +59,11 @@ export interface PortOptions {
   readonly turnSize: number
 }
 
-export const open = (duplex: Duplex, listener: Listener, options: PortOptions): Port => {
-  const taken = options.direct ? takeHandle(duplex) : undefined
-  return taken === undefined ? new DuplexPort(duplex, listener, options) : new HandlePort(taken, listener, options)
+/** What a port is opened on: a stream, whose handle it may take, or a handle that was taken. */
+export type Source = Duplex | Taken
+
+export const open = (source: Source, listener: Listener, options: PortOptions): Port => {
+  if (source instanceof Taken) return new HandlePort(source, listener, options)
+  const taken = options.direct ? takeHandle(source) : undefined
+  return taken === undefined ? new DuplexPort(source, listener, options) : new HandlePort(taken, listener, options)
 }

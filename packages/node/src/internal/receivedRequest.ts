@@ -1,6 +1,7 @@
 /** A `WebsocketRequest`, of Node's request and of what it offers. */
 import type * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
-import type { IncomingHttpHeaders, IncomingMessage } from "node:http"
+import type { IncomingHttpHeaders } from "node:http"
+import type { Arrival } from "./upgrade.ts"
 
 /**
  * What of it somebody asks for is made then: most handlers hold it for as long as they run, and look once. Node's request is not
@@ -12,10 +13,11 @@ export class ReceivedRequest {
   readonly remoteAddress: string | undefined
   readonly subprotocols: ReadonlyArray<string>
 
-  constructor({ headers, socket, url = "/" }: IncomingMessage, { subprotocols }: OpeningHandshake.Offer) {
+  constructor({ remoteAddress, request }: Arrival, { subprotocols }: OpeningHandshake.Offer) {
+    const { headers, url = "/" } = request
     this.url = url
     this.headers = headers
-    this.remoteAddress = socket.remoteAddress
+    this.remoteAddress = remoteAddress
     this.subprotocols = subprotocols
   }
 

@@ -11,14 +11,13 @@ import * as Iterable from "effect/Iterable"
 import * as Result from "effect/Result"
 import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
-import type { Upgrade } from "../WebsocketUpgrade.ts"
 import { drain } from "./drain.ts"
 import { logUnlessEnd } from "./handlerEnd.ts"
 import type { Meter } from "./meter.ts"
 import type { Settings } from "./serverOptions.ts"
 import type { Swept } from "./sweep.ts"
 import type { Timepiece } from "./timepiece.ts"
-import { internalServerError, offerOf, receiveUpgrade, reject } from "./upgrade.ts"
+import { type Arrival, internalServerError, offerOf, receiveUpgrade, reject } from "./upgrade.ts"
 import { type Vigil, vigilsOf } from "./vigil.ts"
 
 /** A client, from its request to the end of its handler. */
@@ -31,10 +30,10 @@ export interface Visitor {
   readonly dismissed: Effect.Effect<void>
 }
 
-/** A handler that runs: what it does with an upgrade, and those that it serves. */
+/** A handler that runs: what it does with an arrival, and those that it serves. */
 export interface Shift {
-  /** Handles the upgrade in a fiber of its own, which says when it has `left`. */
-  readonly receive: (upgrade: Upgrade, offer: OpeningHandshake.Offer) => void
+  /** Handles it in a fiber of its own, which says when it has `left`. */
+  readonly receive: (arrival: Arrival, offer: OpeningHandshake.Offer) => void
   readonly guests: Set<Visitor>
   /** Succeeds when its connections were drained. */
   readonly drained: Deferred.Deferred<void>
@@ -52,7 +51,7 @@ export class Reception implements Swept {
   private shifts: ReadonlyArray<Shift> = []
   // Those that drain among them.
   private readonly allShifts = new Set<Shift>()
-  private waiting: Array<{ readonly upgrade: Upgrade; readonly since: number }> = []
+  private waiting: Array<{ readonly arrival: Arrival; readonly since: number }> = []
   private connections = 0
   private isClosed = false
 
@@ -70,25 +69,30 @@ export class Reception implements Swept {
 
   /** For an HTTP server's event `upgrade`. */
   readonly onUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): void => {
-    const upgrade = receiveUpgrade(request, socket, head)
-    if (upgrade === undefined) return
+    if (receiveUpgrade(request, socket, head) === undefined) return
+    const { remoteAddress } = request.socket
+    this.receive({ request, remoteAddress, socket, head, take: () => socket })
+  }
+
+  /** Somebody asks to come in. */
+  receive(arrival: Arrival): void {
     const shift = this.shifts.at(-1)
     // Behind the last handler that runs the server closes, as a rule: nobody is to wait for that.
     const leaves = this.isClosed || (shift === undefined && this.allShifts.size > 0)
     if (leaves || this.connections >= this.settings.maxConnections) {
-      this.fork(this.turnAway(socket))
+      this.fork(this.turnAway(arrival))
       return
     }
     this.connections++
-    if (shift === undefined) this.waiting.push({ upgrade, since: this.timepiece.millis() })
-    else this.handOver(upgrade, shift)
+    if (shift === undefined) this.waiting.push({ arrival, since: this.timepiece.millis() })
+    else this.handOver(arrival, shift)
   }
 
   /** A handler begins to run, and gets those who wait. */
   begin(shift: Shift): void {
     this.shifts = [...this.shifts, shift]
     this.allShifts.add(shift)
-    for (const { upgrade } of this.waiting.splice(0)) this.handOver(upgrade, shift)
+    for (const { arrival } of this.waiting.splice(0)) this.handOver(arrival, shift)
   }
 
   /** A handler runs no more. Its connections are asked to leave, waited for, and cut at the deadline. */
@@ -118,9 +122,9 @@ export class Reception implements Swept {
   }
 
   /** Says that there is no room, or nobody to serve. */
-  turnAway(socket: Duplex): Effect.Effect<void> {
+  turnAway(arrival: Arrival): Effect.Effect<void> {
     this.meter?.refused(503)
-    return reject({ socket }, { status: 503, headers: [["Connection", "close"]], body: "" })
+    return reject(arrival, { status: 503, headers: [["Connection", "close"]], body: "" })
   }
 
   /** Drains all, and takes nobody any more. */
@@ -128,7 +132,7 @@ export class Reception implements Swept {
     this.isClosed = true
     const waiting = this.waiting.splice(0)
     return Effect.all([
-      Effect.forEach(waiting, ({ upgrade }) => this.turnAway(upgrade.socket), {
+      Effect.forEach(waiting, ({ arrival }) => this.turnAway(arrival), {
         concurrency: "unbounded",
         discard: true
       }),
@@ -145,7 +149,7 @@ export class Reception implements Swept {
     const deadline = Duration.toMillis(this.settings.handshakeDeadline)
     while (this.waiting.length > 0 && now - this.waiting[0]!.since >= deadline) {
       this.connections--
-      this.fork(this.turnAway(this.waiting.shift()!.upgrade.socket))
+      this.fork(this.turnAway(this.waiting.shift()!.arrival))
     }
   }
 
@@ -154,20 +158,20 @@ export class Reception implements Swept {
     vigil?.stream.begone(Close.make(this.settings.drainCode))
   }
 
-  private handOver(upgrade: Upgrade, shift: Shift): void {
+  private handOver(arrival: Arrival, shift: Shift): void {
     try {
-      const offer = offerOf(upgrade, this.settings.origins)
-      if (Result.isSuccess(offer)) shift.receive(upgrade, offer.success)
-      else this.turnDown(upgrade, OpeningHandshake.reject(offer.failure), Cause.fail(offer.failure))
+      const offer = offerOf(arrival, this.settings.origins)
+      if (Result.isSuccess(offer)) shift.receive(arrival, offer.success)
+      else this.turnDown(arrival, OpeningHandshake.reject(offer.failure), Cause.fail(offer.failure))
     } catch (defect) {
       // What looks at origins may be the application's.
-      this.turnDown(upgrade, internalServerError, Cause.die(defect))
+      this.turnDown(arrival, internalServerError, Cause.die(defect))
     }
   }
 
-  private turnDown(upgrade: Upgrade, response: OpeningHandshake.Response, cause: Cause.Cause<RequestError>): void {
+  private turnDown(arrival: Arrival, response: OpeningHandshake.Response, cause: Cause.Cause<RequestError>): void {
     this.meter?.refused(response.status)
-    const told = Effect.andThen(reject(upgrade, response), logUnlessEnd(cause))
+    const told = Effect.andThen(reject(arrival, response), logUnlessEnd(cause))
     this.fork(Effect.ensuring(told, Effect.sync(() => this.left())))
   }
 }

@@ -3,11 +3,13 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
+import * as Iterable from "effect/Iterable"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type { Server } from "node:http"
 import type { WebsocketRequest } from "../WebsocketRequest.ts"
 import type { Handler, RunOptions } from "../WebsocketServer.ts"
+import { FrontDoor } from "./frontDoor.ts"
 import { Guest, type Host } from "./guest.ts"
 import * as Meter from "./meter.ts"
 import { Reception, type Shift, type Visitor } from "./reception.ts"
@@ -23,7 +25,9 @@ export const receiveUpgrades = (settings: Settings, server: Server): Effect.Effe
     const fork = yield* FiberSet.makeRuntime()
     const meter = yield* Meter.currentIf(settings.options.metrics)
     const reception = new Reception(settings, meter, fork, timepiece)
-    yield* Effect.forkScoped(sweep(() => reception.swept, sweepInterval(settings), timepiece))
+    const door = FrontDoor.open(server, reception)
+    const swept = () => door === undefined ? reception.swept : Iterable.prepend(reception.swept, door)
+    yield* Effect.forkScoped(sweep(swept, sweepInterval(settings), timepiece))
     // Without a listener a failure to accept, for want of descriptors, would end the process.
     const onError = (error: Error) => fork(Effect.logWarning("WebSocket server could not accept a connection", error))
     const answersRequests = server.listenerCount("request") === 0
@@ -36,6 +40,7 @@ export const receiveUpgrades = (settings: Settings, server: Server): Effect.Effe
         Effect.ensuring(
           reception.close,
           Effect.sync(() => {
+            door?.close()
             server.off("upgrade", reception.onUpgrade).off("error", onError).off("request", answerRequest)
           })
         )

@@ -22,6 +22,18 @@ import type { Connection, Options, Upgrade } from "../WebsocketUpgrade.ts"
 import { deflateOptions } from "./deflate.ts"
 import { finish } from "./duplexPort.ts"
 import { defaults, makeStream } from "./makeStream.ts"
+import type { Source } from "./port.ts"
+
+/** An upgrade that has come to a server, by `node:http` or past it. */
+export interface Arrival {
+  readonly request: Pick<IncomingMessage, "headers" | "httpVersion" | "method" | "url">
+  readonly remoteAddress: string | undefined
+  /** To turn it away on. */
+  readonly socket: Duplex
+  readonly head: Uint8Array
+  /** What its connection goes on by, once it is accepted. */
+  readonly take: () => Source
+}
 
 /** For an HTTP server's event `upgrade`: what it hands over, unless it cannot be upgraded, and was cut. */
 export const receiveUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): Upgrade | undefined => {
@@ -38,7 +50,7 @@ export const receiveUpgrade = (request: IncomingMessage, socket: Duplex, head: U
 
 /** What the client offers, or why it may not connect. */
 export const offerOf = (
-  { request: { headers, httpVersion, method } }: Upgrade,
+  { request: { headers, httpVersion, method } }: Pick<Arrival, "request">,
   origins: Origin.Check
 ): Result.Result<OpeningHandshake.Offer, RequestError> =>
   Result.flatMap(OpeningHandshake.read({ method: method ?? "", httpVersion, headers }), (offer) => {
@@ -127,7 +139,7 @@ const refuse = (upgrade: Upgrade, error: RequestError): Effect.Effect<never, Ope
   )
 
 /** Answers with a 500: an option of ours cannot be used. */
-export const misconfigured = (upgrade: Upgrade, error: OptionError): Effect.Effect<never, OpenError> =>
+export const misconfigured = (upgrade: Pick<Upgrade, "socket">, error: OptionError): Effect.Effect<never, OpenError> =>
   Effect.andThen(
     reject(upgrade, internalServerError),
     new OpenError({ reason: new InvalidOption({ error }) })
