@@ -125,7 +125,7 @@ export const read = ({ headers, httpVersion, method }: ReceivedRequest): Result.
   const key = line(headers, "sec-websocket-key")
   if (key === undefined || !isBase64Of16Bytes(key)) return deny({ _tag: "InvalidKey", key })
   const protocolLine = line(headers, "sec-websocket-protocol")
-  const subprotocols = list(protocolLine ?? "")
+  const subprotocols = protocolLine === undefined ? noSubprotocols : list(protocolLine)
   // RFC 6455 4.1: "The elements that comprise this value MUST be non-empty strings [...] and MUST all be unique strings."
   if (protocolLine !== undefined && (subprotocols.length === 0 || !areUniqueTokens(subprotocols))) {
     return deny({ _tag: "InvalidSubprotocols", subprotocols: protocolLine })
@@ -188,18 +188,12 @@ export const accept = (
   }
   const wrong = checkSubprotocol(subprotocol) ?? checkExtensions(extensions) ?? checkHeaders(headers)
   if (wrong !== undefined) return Result.fail(wrong)
-  return Result.succeed({
-    status: 101,
-    headers: [
-      ["Upgrade", "websocket"],
-      ["Connection", "Upgrade"],
-      ["Sec-WebSocket-Accept", acceptKey(offer.key, sha1)],
-      ...optionalLine("Sec-WebSocket-Protocol", subprotocol),
-      ...optionalLine("Sec-WebSocket-Extensions", extensions),
-      ...headers
-    ],
-    body: ""
-  })
+  const lines: Array<HeaderLines[number]> = [upgradeLine, connectionLine]
+  lines.push(["Sec-WebSocket-Accept", acceptKey(offer.key, sha1)])
+  if (subprotocol !== undefined) lines.push(["Sec-WebSocket-Protocol", subprotocol])
+  if (extensions !== undefined) lines.push(["Sec-WebSocket-Extensions", extensions])
+  lines.push(...headers)
+  return Result.succeed({ status: 101, headers: lines, body: "" })
 }
 
 /**
@@ -399,6 +393,11 @@ export const acceptKey = (key: string, sha1: (text: string) => string = nobleSha
   sha1(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
 
 const nobleSha1 = (text: string): string => Base64.encode(Noble.sha1(utf8ToBytes(text)))
+
+const noSubprotocols: ReadonlyArray<string> = []
+
+const upgradeLine = ["Upgrade", "websocket"] as const
+const connectionLine = ["Connection", "Upgrade"] as const
 
 const deny = (reason: RequestReason) => Result.fail(new RequestError({ reason }))
 const distrust = (reason: ResponseReason) => Result.fail(new ResponseError({ reason }))

@@ -19,7 +19,7 @@ export const list = (value: string): ReadonlyArray<string> =>
 
 /** Whether a comma-separated list has the token, whatever its case. */
 export const hasToken = (value: string | undefined, token: string): boolean =>
-  value !== undefined && list(value).some((element) => lowerCase(element) === token)
+  value !== undefined && (lowerCase(value) === token || list(value).some((element) => lowerCase(element) === token))
 
 /** Without the spaces and tabs around it, and nothing else: `String.trim` takes more for white space than HTTP does. */
 export const trim = (text: string): string => {

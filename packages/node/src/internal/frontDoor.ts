@@ -8,7 +8,7 @@ import { constVoid } from "effect/Function"
 import type { Server } from "node:http"
 import type { Socket } from "node:net"
 import type { Handle } from "./handle.ts"
-import { bytesRead, Taken } from "./handle.ts"
+import { readBy, type Reader, Taken } from "./handle.ts"
 import { memoryOf } from "./handlePort.ts"
 import { type Head, type HeadParser, headParser } from "./headParser.ts"
 import { ListeningHandle } from "./listeningHandle.ts"
@@ -16,7 +16,7 @@ import type { Reception } from "./reception.ts"
 import type { Swept } from "./sweep.ts"
 import type { Arrival } from "./upgrade.ts"
 
-export class FrontDoor implements Swept {
+export class FrontDoor implements Reader, Swept {
   private readonly reception: Reception
   private readonly parser: HeadParser
   private readonly listening: ListeningHandle
@@ -63,27 +63,32 @@ export class FrontDoor implements Swept {
   private welcome(handle: Handle): void {
     this.silent.set(handle, this.reception.timepiece.millis())
     handle.useUserBuffer(this.memory)
-    handle.onread = onRead
-    Object.assign(handle, { [door]: this })
+    readBy(handle, this)
     if (handle.readStart() !== 0) this.drop(handle)
   }
 
-  /** @internal for the handles' events */
-  receive(handle: Handle, count: number): void {
+  receive(count: number, handle: Handle): undefined {
     this.silent.delete(handle)
-    const bytes = new Uint8Array(this.memory.buffer, 0, count)
+    const { memory } = this
+    const bytes = new Uint8Array(memory.buffer, 0, count)
     const head = this.parser.parse(bytes)
-    if (head === undefined) return this.listening.passOn(handle, this.memory, bytes.slice())
-    handle.onread = constVoid
+    if (head === undefined) {
+      this.listening.passOn(handle, memory, bytes.slice())
+      return
+    }
     // As Node has it.
     handle.setNoDelay?.(true)
-    const arrival = new DirectArrival(this.listening, handle, head, this.memory, bytes.slice(head.size))
+    const rest = head.size === count ? undefined : bytes.slice(head.size)
+    const arrival = new DirectArrival(this.listening, handle, head, memory, rest)
     this.reception.receive(arrival)
     arrival.rest()
   }
 
-  /** @internal for the handles' events */
-  drop(handle: Handle): void {
+  end(_: number, handle: Handle): void {
+    this.drop(handle)
+  }
+
+  private drop(handle: Handle): void {
     this.silent.delete(handle)
     handle.onread = constVoid
     handle.close()
@@ -96,7 +101,7 @@ const requestTimeout = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\
 /** An upgrade whose connection is a handle, and nothing more unless it is to be turned away. */
 class DirectArrival implements Arrival {
   readonly request: Arrival["request"]
-  readonly head: Uint8Array
+  readonly head: Uint8Array | undefined
   private readonly listening: ListeningHandle
   private readonly handle: Handle
   private readonly memory: Uint8Array
@@ -109,7 +114,7 @@ class DirectArrival implements Arrival {
     handle: Handle,
     { headers, url }: Head,
     memory: Uint8Array,
-    head: Uint8Array
+    head: Uint8Array | undefined
   ) {
     this.listening = listening
     this.handle = handle
@@ -146,12 +151,4 @@ class DirectArrival implements Arrival {
     this.isReading = false
     this.handle.readStop()
   }
-}
-
-const door = Symbol("@websocket-stream/node/frontDoor")
-
-function onRead(this: Handle & { readonly [door]: FrontDoor }): void {
-  const count = bytesRead()
-  if (count > 0) this[door].receive(this, count)
-  else if (count < 0) this[door].drop(this)
 }

@@ -102,25 +102,23 @@ export class Guest<A, E, R, RA> implements Visitor {
     const options = running.answer === undefined
       ? settings.options
       : { ...settings.options, ...running.answer(admitted) }
-    return Result.map(
-      negotiate(this.offer!, options, settings.deflate),
-      ({ greeting, ...agreed }) => {
-        this.stream = new FrameStream(arrival.take(), {
-          ...settings.stream,
-          head: arrival.head,
-          greeting,
-          rsv1: agreed.deflate !== undefined,
-          dropsSocket: settings.ownsServer
-        })
-        // Nobody else has had it, to take it over.
-        const messages = MessageStream.over(this.stream, { ...settings.messages, ...agreed, meter })!
-        this.arrival = undefined
-        this.offer = undefined
-        this.vigil = new Vigil(messages, settings, timepiece)
-        meter?.accepted()
-        return messages
-      }
-    )
+    const agreed = negotiate(this.offer!, options, settings.deflate)
+    if (Result.isFailure(agreed)) return Result.fail(agreed.failure)
+    const { deflate, greeting, subprotocol } = agreed.success
+    this.stream = new FrameStream(arrival.take(), {
+      ...settings.stream,
+      head: arrival.head,
+      greeting,
+      rsv1: deflate !== undefined,
+      dropsSocket: settings.ownsServer
+    })
+    // Nobody else has had it, to take it over.
+    const messages = MessageStream.over(this.stream, { ...settings.messages, subprotocol, deflate, meter })!
+    this.arrival = undefined
+    this.offer = undefined
+    this.vigil = new Vigil(messages, settings, timepiece)
+    meter?.accepted()
+    return Result.succeed(messages)
   }
 
   private refuse(refusal: Refusal): Effect.Effect<void, OpenError> {

@@ -6,12 +6,23 @@
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 
+const reader = Symbol("@websocket-stream/node/reader")
+
+/** Who is told what comes on a handle. */
+export interface Reader {
+  /** So many bytes came. Answers the memory to read into from now on, if it is another. */
+  readonly receive: (count: number, handle: Handle) => Uint8Array | undefined
+  /** Nothing comes any more: the system's error, or the end. */
+  readonly end: (status: number, handle: Handle) => void
+}
+
 /** A connected TCP or unix socket, as libuv has it. Numbers below zero are the system's errors. */
 export interface Handle {
   /** What Node takes it for. */
   reading: boolean
   /** Answers the memory to read into from now on, if it is another. */
   onread: () => Uint8Array | undefined | void
+  [reader]?: Reader
   readonly writeQueueSize: number
   readonly readStart: () => number
   readonly readStop: () => number
@@ -84,8 +95,21 @@ export const onReadOf = ({ onread }: Handle, memory: Uint8Array): Handle["onread
   }
 }
 
-/** How many bytes were read, in `onread`; below zero an error. */
-export const bytesRead = (): number => binding!.state[binding!.readBytes]!
+/** Has a handle's events told to somebody, and to nobody else from then on. */
+export const readBy = (handle: Handle, by: Reader): void => {
+  handle[reader] = by
+  handle.onread = onRead
+}
+
+function onRead(this: Handle): Uint8Array | undefined {
+  const count = bytesRead()
+  if (count > 0) return this[reader]!.receive(count, this)
+  if (count < 0) this[reader]!.end(count, this)
+  return undefined
+}
+
+// Below zero an error.
+const bytesRead = (): number => binding!.state[binding!.readBytes]!
 
 /** Whether the last write goes on behind the call. */
 export const isWriteAsync = (): boolean => binding!.state[binding!.writeWasAsync] !== 0

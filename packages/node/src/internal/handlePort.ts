@@ -16,9 +16,9 @@ import type { Listener, Port, PortOptions } from "./port.ts"
 import { nextTurn } from "./turns.ts"
 import { untraced } from "./untraced.ts"
 
-export class HandlePort implements Port {
+export class HandlePort implements Port, Private.Reader {
   private readonly listener: Listener
-  private handle: AttachedHandle | undefined
+  private handle: Handle | undefined
   // For those who know the connection by it, or not at all.
   private readonly socket: AttachedSocket | undefined
   private held: Uint8Array | undefined
@@ -52,7 +52,7 @@ export class HandlePort implements Port {
     this.turnSize = turnSize
     this.memory = memory ?? memoryOf(turnSize)
     this.hasMemory = memory !== undefined
-    this.handle = Object.assign(handle, { [port]: this })
+    this.handle = handle
     this.held = held
     this.isReading = isReading
     // Of a server's connection it is as its HTTP server has it.
@@ -76,7 +76,7 @@ export class HandlePort implements Port {
   attach(): void {
     const handle = this.handle!
     if (!this.hasMemory) handle.useUserBuffer(this.memory)
-    handle.onread = onRead
+    Private.readBy(handle, this)
     // One chunk ahead of those who read, as Node does: the peer's end and its reset are seen by whoever writes, too.
     if (this.held === undefined) this.start()
   }
@@ -347,15 +347,7 @@ const nobody: HandlePort | undefined = undefined
 let spare: WriteRequest | undefined
 
 const port = Symbol("@websocket-stream/node/handlePort")
-type AttachedHandle = Handle & { readonly [port]: HandlePort }
 type AttachedSocket = Socket & { readonly [port]: HandlePort }
-
-function onRead(this: AttachedHandle): Uint8Array | undefined {
-  const count = Private.bytesRead()
-  if (count > 0) return this[port].receive(count)
-  if (count < 0) this[port].end(count)
-  return undefined
-}
 
 function onWritten(this: WriteRequest, status: number): void {
   this.port!.written(status)

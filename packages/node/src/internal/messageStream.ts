@@ -28,6 +28,7 @@ import { MessageReader, type Replier } from "./messageReader.ts"
 import { MessageWriter } from "./messageWriter.ts"
 import type { Meter, Metered } from "./meter.ts"
 import { Pings } from "./pings.ts"
+import type { Port } from "./port.ts"
 import type { Timepiece } from "./timepiece.ts"
 import { Waiters } from "./waiters.ts"
 
@@ -48,7 +49,7 @@ export interface ReceivedStream {
 export class MessageStream implements Incoming, Replier, Metered {
   readonly subprotocol: string | undefined
 
-  private readonly estate: Estate
+  private readonly port: Port
   private readonly closeDeadline: Duration.Input
   private readonly meter: Meter | undefined
   private readonly connection: Connection.Connection
@@ -64,15 +65,16 @@ export class MessageStream implements Incoming, Replier, Metered {
 
   /** Takes a stream over, and begins with what it has read already. Answers nothing if somebody else has. */
   static over(stream: FrameStream, options: MessageStreamOptions): MessageStream | undefined {
-    const messages = stream.takeOver((estate) => new MessageStream(estate, options))
-    messages?.begin()
+    let unread: Pick<Estate, "ahead" | "ended"> | undefined
+    const messages = stream.takeOver((estate) => new MessageStream(unread = estate, options))
+    if (unread !== undefined) messages?.begin(unread)
     return messages
   }
 
   private constructor(estate: Estate, options: MessageStreamOptions) {
     const { decoder, limits, port, role, writer } = estate
     const { compression, deflate } = options
-    this.estate = estate
+    this.port = port
     this.subprotocol = options.subprotocol
     this.closeDeadline = options.closeDeadline
     this.meter = options.meter
@@ -166,9 +168,8 @@ export class MessageStream implements Incoming, Replier, Metered {
     return Effect.sync(() => Option.fromUndefinedOr(this.lazyPings?.roundTrip))
   }
 
-  private begin(): void {
+  private begin({ ahead, ended }: Pick<Estate, "ahead" | "ended">): void {
     this.meter?.opened(this)
-    const { ahead, ended } = this.estate
     const part: FramePart | undefined = ahead === undefined
       ? undefined
       : { ...ahead, first: true, last: true, frameLength: ahead.payload.length, lent: false }
@@ -201,7 +202,7 @@ export class MessageStream implements Incoming, Replier, Metered {
     this.reader.end(reason)
     this.hasEnded = true
     // Nothing comes any more, and nothing can be sent: our side has no use, either.
-    if (this.connection.closing.sent !== undefined) this.estate.port.shutdown()
+    if (this.connection.closing.sent !== undefined) this.port.shutdown()
     this.lazyEnding?.wake()
   }
 
@@ -217,7 +218,7 @@ export class MessageStream implements Incoming, Replier, Metered {
   reply({ reply, shutdown }: Connection.Step): void {
     if (reply?.opcode === Opcode.Close) this.writer.close(reply)
     else if (reply !== undefined) this.writer.pong(reply)
-    if (shutdown) this.estate.port.shutdown()
+    if (shutdown) this.port.shutdown()
   }
 
   receivePong(payload: Uint8Array): void {
@@ -232,7 +233,7 @@ export class MessageStream implements Incoming, Replier, Metered {
   }
 
   get bufferedBytes(): number {
-    return this.estate.port.queuedBytes + this.reader.bufferedBytes
+    return this.port.queuedBytes + this.reader.bufferedBytes
   }
 
   /** What each side has said so far. */
@@ -247,17 +248,17 @@ export class MessageStream implements Incoming, Replier, Metered {
 
   /** Whether the peer was heard since this was last asked, or could not be. */
   takeHeard(): boolean {
-    return this.estate.port.takeHeard()
+    return this.port.takeHeard()
   }
 
   /** Whether the peer took something since this was last asked, or need not. */
   takeTaken(): boolean {
-    return this.estate.port.takeTaken()
+    return this.port.takeTaken()
   }
 
   /** Whether as much waits for the peer as its stream holds. */
   get isFull(): boolean {
-    return this.estate.port.isFull
+    return this.port.isFull
   }
 
   /** Pings, if there is room, for a heartbeat that measures the round trip. */
@@ -272,7 +273,7 @@ export class MessageStream implements Incoming, Replier, Metered {
 
   /** Ends the connection without a word. */
   cut(error: Error): void {
-    this.estate.port.destroy(error)
+    this.port.destroy(error)
   }
 
   private closeBy(close: Close.Close): Effect.Effect<Close.Close, WriteError> {
@@ -335,7 +336,7 @@ export class MessageStream implements Incoming, Replier, Metered {
     return effect.pipe(
       Effect.interruptible,
       Effect.timeoutOption(this.closeDeadline),
-      Effect.map(Option.match({ onNone: () => this.estate.port.destroy(), onSome: () => {} }))
+      Effect.map(Option.match({ onNone: () => this.port.destroy(), onSome: () => {} }))
     )
   }
 }

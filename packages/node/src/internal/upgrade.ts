@@ -30,7 +30,7 @@ export interface Arrival {
   readonly remoteAddress: string | undefined
   /** To turn it away on. */
   readonly socket: Duplex
-  readonly head: Uint8Array
+  readonly head: Uint8Array | undefined
   /** What its connection goes on by, once it is accepted. */
   readonly take: () => Source
 }
@@ -88,10 +88,15 @@ export const negotiate = (
   const agreed = wanted === undefined || offer.extensions === undefined
     ? undefined
     : PermessageDeflate.accept(offer.extensions, wanted)
-  return Result.map(
-    OpeningHandshake.accept(offer, { subprotocol, extensions: agreed?.header, headers: options?.headers, sha1 }),
-    ({ headers }) => ({ subprotocol, deflate: agreed?.parameters, greeting: formatAccepted(headers) })
-  )
+  const accepted = OpeningHandshake.accept(offer, {
+    subprotocol,
+    extensions: agreed?.header,
+    headers: options?.headers,
+    sha1
+  })
+  return Result.isFailure(accepted)
+    ? Result.fail(accepted.failure)
+    : Result.succeed({ subprotocol, deflate: agreed?.parameters, greeting: formatAccepted(accepted.success.headers) })
 }
 
 /** Answers an offer with the 101, and takes the socket over. */
