@@ -86,6 +86,11 @@ export interface Connection {
    * as they come, unless they are compressed.
    */
   readonly receive: (part: FramePart, inPieces?: boolean) => Result.Result<Step, ProtocolError>
+  /**
+   * Takes a whole frame that is a message as it is, and answers that; `undefined` for any other, which nothing has come of yet: it
+   * goes by `receive`. The quick way, for those who do not ask for pieces.
+   */
+  readonly receiveUsual: (frame: Frame.Frame) => Message.Message | undefined
   /** Why no whole message can be sent now, if none can: a Close frame was sent, or a message is in the middle of its fragments. */
   readonly refusal: EncodeError | undefined
   /** The frame of a message, or why it cannot be sent. */
@@ -174,6 +179,11 @@ class Machine implements Connection {
       default:
         return this.receiveData(part, inPieces)
     }
+  }
+
+  receiveUsual(frame: Frame.Frame): Message.Message | undefined {
+    if (this.received !== undefined || !this.messages.isMessage(frame)) return undefined
+    return Message.fromPayload(frame.opcode === Opcode.Text ? Opcode.Text : Opcode.Binary, frame.payload)
   }
 
   get refusal(): EncodeError | undefined {

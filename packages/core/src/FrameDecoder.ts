@@ -62,6 +62,11 @@ export interface FrameDecoder {
    */
   readonly next: () => Result.Result<Frame.Frame | undefined, ProtocolError>
   /**
+   * The next frame, if it is a final one of text or bytes that lies whole in a chunk, as nearly all are; `undefined` does not say
+   * that there is none. The quick way of either face, to be asked ahead of it: its payload is never on loan.
+   */
+  readonly nextUsual: () => Frame.Frame | undefined
+  /**
    * The next part of a frame, or `undefined` when more bytes are needed: what `next` is to those who must see a payload
    * before it is whole. The parts depend on how the bytes arrive, what they join to does not.
    */
@@ -169,6 +174,9 @@ class Decoder implements FrameDecoder {
 
   // The chunk being read, and those behind it.
   private chunk = noBytes
+  // Of the chunk, and asked for once: to look at a view's buffer costs as much as to make a view.
+  private buffer = noBytes.buffer
+  private base = 0
   private chunkIsOurs = false
   private chunkIsLent = false
   private cursor = 0
@@ -208,12 +216,38 @@ class Decoder implements FrameDecoder {
   }
 
   next(): Result.Result<Frame.Frame | undefined, ProtocolError> {
+    const usual = this.nextUsual()
+    if (usual !== undefined) return Result.succeed(usual)
     while (this.chunk !== noBytes) {
       const frame = this.readHeader() ? this.readFrame() : undefined
       if (this.cursor >= this.chunk.length) this.nextChunk()
       if (frame !== undefined) return Result.succeed(frame)
     }
     return this.failed ?? needsMore
+  }
+
+  // All in one place, a view as it is made and nothing in between: 38 ns for 32 bytes, and 30 more by way of parts.
+  nextUsual(): Frame.Frame | undefined {
+    const { header } = this
+    const headerLength = header.readUsual(this.chunk, this.cursor)
+    if (headerLength === 0) return undefined
+    this.cursor += headerLength
+    const { length, opcode } = header
+    // The header is read, and the rest of the frame goes the long way. A view of nothing would hold the chunk for it.
+    if (length === 0 || length > this.chunk.length - this.cursor) return undefined
+    if (this.chunkIsLent || (this.masked && !this.chunkIsOurs)) {
+      if (length >= lendFrom) return undefined
+      this.ownRest()
+    }
+    const start = this.cursor
+    const end = start + length
+    if (this.masked) this.unmask(0, start, end)
+    const payload = new Uint8Array(this.buffer, this.base + start, length)
+    this.bufferedBytes -= headerLength + length
+    header.begin()
+    if (end === this.chunk.length) this.nextChunk()
+    else this.cursor = end
+    return { opcode, fin: true, rsv1: false, payload }
   }
 
   nextPart(): Result.Result<FramePart | undefined, ProtocolError> {
@@ -227,6 +261,8 @@ class Decoder implements FrameDecoder {
 
   private startChunk(chunk: Uint8Array): void {
     this.chunk = chunk
+    this.buffer = chunk.buffer
+    this.base = chunk.byteOffset
     this.chunkIsOurs = this.ownsChunks
     this.chunkIsLent = false
     this.cursor = 0

@@ -9,6 +9,7 @@
  */
 import * as Result from "effect/Result"
 import type { Budget } from "./Budget.ts"
+import type { Frame } from "./Frame.ts"
 import type { FramePart } from "./FrameDecoder.ts"
 import { type Allocate, copyOf, Pieces, zeroed } from "./internal/pieces.ts"
 import * as Opcode from "./Opcode.ts"
@@ -42,6 +43,11 @@ export interface MessageDecoder {
    * message so far, and keeps nothing, unless the message is compressed. Not to be called after a failure.
    */
   readonly receive: (part: FramePart, inPieces?: boolean) => Result.Result<Assembled | undefined, ProtocolError>
+  /**
+   * Whether a whole frame is a message as it is, so that it need not be received: final, of text or bytes, not compressed, within the
+   * limits, and between two messages. The quick way; what it says no to goes by `receive`, which knows why.
+   */
+  readonly isMessage: (frame: Frame) => boolean
   /** Bytes of the unfinished message that are kept. */
   readonly heldBytes: number
   /** Drops what is kept of an unfinished message. */
@@ -124,6 +130,12 @@ class Decoder implements MessageDecoder {
     return this.lazyPieces === undefined ? 0 : this.lazyPieces.length
   }
 
+  isMessage({ fin, opcode, payload, rsv1 }: Frame): boolean {
+    if (!fin || rsv1 || this.opcode !== Opcode.Continuation) return false
+    if (!(payload.length <= this.maxMessageSize && this.maxFragments >= 1)) return false
+    return opcode === Opcode.Binary || (opcode === Opcode.Text && this.isText(payload))
+  }
+
   receive(part: FramePart, inPieces = false): Result.Result<Assembled | undefined, ProtocolError> {
     const wrong = (part.first ? this.beginFrame(part) : undefined) ?? this.checkText(part)
     if (wrong !== undefined) return this.fail(wrong)
@@ -172,11 +184,15 @@ class Decoder implements MessageDecoder {
   private checkText({ fin, last, payload }: FramePart): Reason | undefined {
     if (this.opcode !== Opcode.Text || this.compressed) return undefined
     // Between two characters, and with nothing behind: the rest is a text of its own.
-    this.utf8 = this.isUtf8 !== undefined && fin && last && this.utf8 === Utf8.start
-      ? this.isUtf8(payload) ? Utf8.start : Utf8.invalid
+    this.utf8 = fin && last && this.utf8 === Utf8.start
+      ? this.isText(payload) ? Utf8.start : Utf8.invalid
       : Utf8.advance(this.utf8, payload)
     // RFC 6455 8.1: "it MUST _Fail the WebSocket Connection_", and nothing says to wait for the rest.
     return this.utf8 === Utf8.invalid ? { _tag: "InvalidUtf8" } : undefined
+  }
+
+  private isText(payload: Uint8Array): boolean {
+    return this.isUtf8 === undefined ? Utf8.advance(Utf8.start, payload) === Utf8.start : this.isUtf8(payload)
   }
 
   private keep({ fin, lent, payload }: FramePart): Reason | undefined {

@@ -138,6 +138,25 @@ for (const role of roles) {
           assert.strictEqual(outcome, role === "client" ? expected.replace(", end", "") : expected, name)
         }
       })
+
+      it(`${state} takes a message by the quick way as by the long one, and nothing else by it`, () => {
+        for (const [name, frame] of Object.entries(frames)) {
+          const [quick, long] = [make(role), make(role)]
+          const message = quick.receiveUsual(frame)
+          const step = long.receive(wholePart(frame))
+          const event = Result.isSuccess(step) ? step.success.event : undefined
+          const isMessage = frame.fin && frame.opcode !== Opcode.Continuation && Message.isMessage(event)
+          assert.deepStrictEqual(message, isMessage ? event : undefined, name)
+          // A message leaves nothing behind it, and what is refused has not been taken.
+          const next = message === undefined ? frame : frames.last
+          assert.deepStrictEqual(
+            readableStep(quick.receive(wholePart(next))),
+            readableStep(message === undefined ? step : long.receive(wholePart(next))),
+            name
+          )
+          assert.deepStrictEqual([quick.closing, quick.heldBytes], [long.closing, long.heldBytes], name)
+        }
+      })
     }
   })
 

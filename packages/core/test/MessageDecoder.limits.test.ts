@@ -105,6 +105,14 @@ describe("the size of a message", { timeout }, () => {
     }
   })
 
+  it("is that of a message which is one as it is, too, and so is the number of its fragments", () => {
+    const frame = Frame.make(Opcode.Binary, noise(10, 1))
+    for (const limits of [{ maxMessageSize: 9 }, { maxMessageSize: NaN }, { maxFragments: 0 }, { maxFragments: NaN }]) {
+      assert.isFalse(makeDecoder(limits).isMessage(frame))
+    }
+    assert.isTrue(makeDecoder({ maxMessageSize: 10, maxFragments: 1 }).isMessage(frame))
+  })
+
   it.prop("is over the limit if and only if the frames say so", {
     lengths: listOf(integer(0, 40), 1, 8),
     limit: integer(0, 160)

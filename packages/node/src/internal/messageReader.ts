@@ -3,6 +3,7 @@
  * not, until as much as `receiveBuffer` waits to be received; then the socket is not read any more, and the peer has to wait.
  */
 import type { Connection, Event, Step } from "@websocket-stream/core/Connection"
+import type { Frame } from "@websocket-stream/core/Frame"
 import type { FrameDecoder, FramePart } from "@websocket-stream/core/FrameDecoder"
 import * as Message from "@websocket-stream/core/Message"
 import * as Opcode from "@websocket-stream/core/Opcode"
@@ -83,8 +84,8 @@ export class MessageReader extends Supply<Message.Message> {
   }
 
   /** Begins with a frame that was parsed already, and with the bytes behind it. */
-  begin(ahead: FramePart | undefined, ended: "Peer" | "Us" | Io | undefined): void {
-    if (ahead !== undefined) this.receivePart(ahead)
+  begin(ahead: Frame | undefined, ended: "Peer" | "Us" | Io | undefined): void {
+    if (ahead !== undefined) this.receivePart(wholePart(ahead))
     this.parse()
     if (ended !== undefined) this.end(ended)
     else this.pullPort()
@@ -214,6 +215,11 @@ export class MessageReader extends Supply<Message.Message> {
     if (this.isParsing) return
     this.isParsing = true
     while (this.wantsMore) {
+      const usual = this.pieces === undefined ? this.decoder.nextUsual() : undefined
+      if (usual !== undefined) {
+        this.receiveUsual(usual)
+        continue
+      }
       const next = this.decoder.nextPart()
       if (Result.isFailure(next)) this.endBy(next.failure)
       else if (next.success !== undefined) this.receivePart(next.success)
@@ -222,6 +228,13 @@ export class MessageReader extends Supply<Message.Message> {
     this.isParsing = false
     if (this.ended !== undefined && this.wantsMore) this.receiveEnd(this.ended)
     this.wake()
+  }
+
+  private receiveUsual(frame: Frame): void {
+    const message = this.connection.receiveUsual(frame)
+    if (message === undefined) return this.receivePart(wholePart(frame))
+    if (this.meter !== undefined) this.meter.bytesReceived += message.payload.length
+    this.enqueue(message)
   }
 
   private receivePart(part: FramePart): void {
@@ -358,6 +371,14 @@ export class MessageReader extends Supply<Message.Message> {
     this.nextPieces?.fail(failure)
   }
 }
+
+const wholePart = (frame: Frame): FramePart => ({
+  ...frame,
+  first: true,
+  last: true,
+  frameLength: frame.payload.length,
+  lent: false
+})
 
 const none: Array<Message.Message> = []
 

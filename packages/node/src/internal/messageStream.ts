@@ -4,7 +4,6 @@ import * as Close from "@websocket-stream/core/Close"
 import * as CloseCode from "@websocket-stream/core/CloseCode"
 import * as Connection from "@websocket-stream/core/Connection"
 import type { EncodeError } from "@websocket-stream/core/EncodeError"
-import type { FramePart } from "@websocket-stream/core/FrameDecoder"
 import type * as Message from "@websocket-stream/core/Message"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import type { Parameters } from "@websocket-stream/core/PermessageDeflate"
@@ -170,11 +169,8 @@ export class MessageStream implements Incoming, Replier, Metered {
 
   private begin({ ahead, ended }: Pick<Estate, "ahead" | "ended">): void {
     this.meter?.opened(this)
-    const part: FramePart | undefined = ahead === undefined
-      ? undefined
-      : { ...ahead, first: true, last: true, frameLength: ahead.payload.length, lent: false }
     this.hasEnded = ended !== undefined
-    this.reader.begin(part, ended)
+    this.reader.begin(ahead, ended)
   }
 
   /** Closes with a code, unless that was done, and waits for nothing: whoever waits for the peer is told so. */
