@@ -116,7 +116,7 @@ export class Guest<A, E, R, RA> implements Visitor {
     const messages = MessageStream.over(this.stream, { ...settings.messages, subprotocol, deflate, meter })!
     this.arrival = undefined
     this.offer = undefined
-    this.vigil = new Vigil(messages, settings, timepiece)
+    this.vigil = new Vigil(messages, settings.deadlines, timepiece)
     meter?.accepted()
     return Result.succeed(messages)
   }

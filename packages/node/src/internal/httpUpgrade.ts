@@ -171,7 +171,7 @@ export class HttpUpgrade {
   private watch(ws: Websocket.Websocket["Service"]): void {
     const { open, settings, timepiece } = this.all
     if (!(ws instanceof MessageStream)) throw new TypeError("a Websocket that Websocket.make did not make")
-    this.vigil = new Vigil(ws, settings, timepiece)
+    this.vigil = new Vigil(ws, settings.deadlines, timepiece)
     open.add(this)
   }
 

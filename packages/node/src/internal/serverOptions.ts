@@ -23,12 +23,13 @@ import { checkStreamOptions } from "./streamOptions.ts"
 import type { Deadlines } from "./vigil.ts"
 
 /** What serving takes, wherever it listens. */
-export interface Settings extends Deadlines {
+export interface Settings {
   readonly options: ServingOptions
   readonly origins: Origin.Check
   readonly deflate: PermessageDeflate.Parameters | undefined
   readonly stream: StreamSettings
   readonly messages: MessageSettings
+  readonly deadlines: Deadlines
   readonly handshakeDeadline: Duration.Duration
   readonly drainDeadline: Duration.Duration
   readonly drainCode: number
@@ -61,11 +62,13 @@ export const settings = (options: ServingOptions, ownsServer = false): Effect.Ef
       stream: streamSettings(streamOptions, limits),
       messages: messageSettings(options),
       handshakeDeadline: yield* finite("handshakeDeadline", options),
-      closeDeadline: yield* finite("closeDeadline", options),
+      deadlines: {
+        closeDeadline: Duration.toMillis(yield* finite("closeDeadline", options)),
+        heartbeat: Duration.toMillis(yield* positive("heartbeat", options)),
+        idleDeadline: Duration.toMillis(yield* positive("idleDeadline", options)),
+        maxLife: Duration.toMillis(yield* positive("maxLife", options))
+      },
       drainDeadline: yield* finite("drainDeadline", options),
-      heartbeat: yield* positive("heartbeat", options),
-      idleDeadline: yield* positive("idleDeadline", options),
-      maxLife: yield* positive("maxLife", options),
       drainCode,
       maxConnections,
       ownsServer
@@ -86,10 +89,10 @@ export const settings = (options: ServingOptions, ownsServer = false): Effect.Ef
   })
 
 /** How often to look at deadlines: each is kept to within half of the shortest. */
-export const sweepInterval = (settings: Settings): Duration.Duration => {
-  const { closeDeadline, handshakeDeadline, heartbeat, idleDeadline, maxLife } = settings
-  const shortest = [handshakeDeadline, heartbeat, idleDeadline, maxLife].reduce(Duration.min, closeDeadline)
-  return Duration.divideUnsafe(shortest, 2)
+export const sweepInterval = ({ deadlines, handshakeDeadline }: Settings): Duration.Duration => {
+  const { closeDeadline, heartbeat, idleDeadline, maxLife } = deadlines
+  const shortest = Math.min(closeDeadline, heartbeat, idleDeadline, maxLife, Duration.toMillis(handshakeDeadline))
+  return Duration.millis(shortest / 2)
 }
 
 type DurationOption = "handshakeDeadline" | "closeDeadline" | "drainDeadline" | "heartbeat" | "idleDeadline" | "maxLife"

@@ -6,12 +6,12 @@ import type { MessageStream } from "./messageStream.ts"
 import type { Swept } from "./sweep.ts"
 import type { Timepiece } from "./timepiece.ts"
 
-/** How long things may take. Infinite ones are not looked at. */
+/** How long things may take, in milliseconds: a `Duration` would be turned into them anew at each look at each connection. */
 export interface Deadlines {
-  readonly heartbeat: Duration.Duration
-  readonly idleDeadline: Duration.Duration
-  readonly closeDeadline: Duration.Duration
-  readonly maxLife: Duration.Duration
+  readonly heartbeat: number
+  readonly idleDeadline: number
+  readonly closeDeadline: number
+  readonly maxLife: number
 }
 
 export class Vigil implements Swept {
@@ -68,8 +68,7 @@ export function* vigilsOf(watched: Iterable<{ readonly vigil: Vigil | undefined 
 }
 
 // Never, of an infinite one.
-const hasPassed = (since: number, deadline: Duration.Duration, now: number): boolean =>
-  now - since >= Duration.toMillis(deadline)
+const hasPassed = (since: number, deadline: number, now: number): boolean => now - since >= deadline
 
-const timeout = (what: string, deadline: Duration.Duration): Error =>
-  Object.assign(new Error(`the peer ${what} for ${Duration.format(deadline)}`), { code: "ETIMEDOUT" })
+const timeout = (what: string, deadline: number): Error =>
+  Object.assign(new Error(`the peer ${what} for ${Duration.format(Duration.millis(deadline))}`), { code: "ETIMEDOUT" })
