@@ -52,7 +52,7 @@ const admit = Effect.gen(function*() {
     yield* manyTurns
     return yield* new WebsocketRequest.Refusal({ status: 404 })
   }
-  if (path === "/broken") return yield* Effect.fail(new WebsocketRequest.Refusal({ status: 600 }))
+  if (path === "/broken") return yield* new WebsocketRequest.Refusal({ status: 600 })
 })
 
 const servers = Effect.gen(function*() {
