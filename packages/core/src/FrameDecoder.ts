@@ -174,9 +174,8 @@ class Decoder implements FrameDecoder {
 
   // The chunk being read, and those behind it.
   private chunk = noBytes
-  // Of the chunk, and asked for once: to look at a view's buffer costs as much as to make a view.
-  private buffer = noBytes.buffer
-  private base = 0
+  // Of the chunk, once it was asked for: to look at a view's buffer costs as much as to make a view.
+  private buffer: ArrayBufferLike | undefined = undefined
   private chunkIsOurs = false
   private chunkIsLent = false
   private cursor = 0
@@ -242,7 +241,8 @@ class Decoder implements FrameDecoder {
     const start = this.cursor
     const end = start + length
     if (this.masked) this.unmask(0, start, end)
-    const payload = new Uint8Array(this.buffer, this.base + start, length)
+    const buffer = this.buffer ??= this.chunk.buffer
+    const payload = new Uint8Array(buffer, this.chunk.byteOffset + start, length)
     this.bufferedBytes -= headerLength + length
     header.begin()
     if (end === this.chunk.length) this.nextChunk()
@@ -261,8 +261,7 @@ class Decoder implements FrameDecoder {
 
   private startChunk(chunk: Uint8Array): void {
     this.chunk = chunk
-    this.buffer = chunk.buffer
-    this.base = chunk.byteOffset
+    this.buffer = undefined
     this.chunkIsOurs = this.ownsChunks
     this.chunkIsLent = false
     this.cursor = 0
@@ -271,7 +270,8 @@ class Decoder implements FrameDecoder {
 
   // One copy of the chunk serves all its frames: 125-byte payloads cost 880 ns with a copy each, 120 with this one.
   private ownRest(): void {
-    this.startChunk(copyOf(view(this.chunk, this.cursor, this.chunk.length), this.allocate))
+    const rest = this.cursor === 0 ? this.chunk : view(this.chunk, this.cursor, this.chunk.length)
+    this.startChunk(copyOf(rest, this.allocate))
     this.chunkIsOurs = true
   }
 
