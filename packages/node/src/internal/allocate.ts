@@ -1,4 +1,5 @@
 import { markAsUntransferable } from "node:worker_threads"
+import { beforePayload } from "./payloadMemory.ts"
 
 /**
  * Memory for payloads. Not zeroed, because a payload fills it: a tenth of what it costs to put 64 KiB together, and 16 MiB.
@@ -7,7 +8,10 @@ import { markAsUntransferable } from "node:worker_threads"
  * for long holds its block.
  */
 export const allocate = (length: number): Uint8Array => {
-  if (length > sharedAtMost) return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+  if (length > sharedAtMost) {
+    beforePayload(length)
+    return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+  }
   if (used + length > block.byteLength) {
     block = makeBlock()
     used = 0
