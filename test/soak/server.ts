@@ -59,13 +59,17 @@ const delay = monitorEventLoopDelay({ resolution })
 
 const resources = () => {
   const counts: Record<string, number> = {}
-  for (const name of process.getActiveResourcesInfo()) counts[name] = (counts[name] ?? 0) + 1
+  for (const name of process.getActiveResourcesInfo()) {
+    // Of whoever goes on in this turn.
+    if (name !== "Immediate") counts[name] = (counts[name] ?? 0) + 1
+  }
   return counts
 }
 
-// A timer that has just gone off is not open until whoever slept sleeps again: the most of some turns is what there is.
+// A timer is open until whoever it wakes has returned, and one that went off is not until whoever slept sleeps again: so this is
+// asked behind the timers of a turn, and the most of some turns is what there is.
 const steadyResources = Effect.gen(function*() {
-  const most = resources()
+  const most: Record<string, number> = {}
   for (let turn = 0; turn < 10; turn++) {
     yield* Effect.yieldNow
     for (const [name, count] of Object.entries(resources())) most[name] = Math.max(most[name] ?? 0, count)
