@@ -1,6 +1,6 @@
 /**
  * Memory of payloads lies outside of the heap, and what it costs is to find out that it is garbage, and to have it anew. Both are
- * made cheap here: together two thirds of what a server takes to echo 64 KiB or 1 MiB.
+ * made cheap here: together more than half of what a server took to echo 64 KiB or 1 MiB.
  */
 import { getHeapSpaceStatistics } from "node:v8"
 
@@ -36,9 +36,9 @@ let left = leastBytes
 // What goes nowhere need not be made, and V8 knows it.
 const filler: { array: Array<unknown> | undefined } = { array: undefined }
 
-// The system takes memory back from glibc as soon as twice the largest block that was ever freed is free, and each page that it
-// gives again costs a microsecond: up to half of what it takes to echo 1 MiB. This block, the largest that counts, is never written
-// to, and so takes none; from then on 64 MiB may be free.
+// The system takes memory back from glibc as soon as twice the largest block that was ever freed is free, and gives it
+// page by page again: up to half of what it took to echo 1 MiB. This block, the largest that counts, is never written to, and so
+// takes none; from then on 64 MiB may be free.
 const keepFreed = (): void => {
   isKept = true
   new ArrayBuffer(32 * 1024 * 1024 - 8192).transfer(0)
