@@ -225,7 +225,7 @@ class Decoder implements FrameDecoder {
     return this.failed ?? needsMore
   }
 
-  // All in one place, a view as it is made and nothing in between: 38 ns for 32 bytes, and 30 more by way of parts.
+  // All in one place, a view as it is made and nothing in between: 38 ns for 32 bytes, where the long way takes 54.
   nextUsual(): Frame.Frame | undefined {
     const { header } = this
     const headerLength = header.readUsual(this.chunk, this.cursor)
