@@ -79,6 +79,7 @@ describe("a chunk on loan", { timeout }, () => {
     assert.deepStrictEqual(lent(100, 102), [[false, 100]])
     assert.deepStrictEqual(lent(100, 50), [[true, 48], [true, 52]])
     assert.deepStrictEqual(lent(4096, 4100), [[true, 4096]])
+    assert.deepStrictEqual(lent(20_000, 4), [[false, 0], [true, 20_000]])
     assert.deepStrictEqual(lent(20_000, 10_004), [[true, 10_000], [true, 10_000]])
     assert.deepStrictEqual(lent(20_000, 19_004), [[true, 19_000], [true, 1000]])
   })
