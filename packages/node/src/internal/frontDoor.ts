@@ -41,8 +41,9 @@ export class FrontDoor implements Reader, Swept {
     this.memory = memoryOf(reception.settings.stream.turnSize)
   }
 
-  /** Cuts those who have sent nothing. */
+  /** Cuts those who have sent nothing. Who comes now is Node's: nobody looks here at how long they take. */
   close(): void {
+    this.listening.giveBack()
     for (const handle of this.silent.keys()) this.drop(handle)
   }
 

@@ -34,6 +34,11 @@ export class ListeningHandle {
     }
   }
 
+  /** Leaves to Node what is accepted from now on. */
+  giveBack(): void {
+    this.handle.onconnection = this.onConnection
+  }
+
   /** Leaves a connection to Node, which reads what we have read before anything else. */
   passOn(accepted: Handle, memory: Uint8Array, bytes: Uint8Array): void {
     const { server } = this
