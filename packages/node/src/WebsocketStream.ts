@@ -271,20 +271,22 @@ export const awaitAnyReadable = (
     const found = all.filter(({ reader }) => reader.isReady)
     if (Arr.isArrayNonEmpty(found)) return Effect.succeed(found)
     return Effect.callback<Arr.NonEmptyReadonlyArray<WebsocketStream["Service"]>>((resume) => {
-      const cancels: Array<() => void> = []
-      let called = false
-      const callback = () => {
-        called = true
-        for (const cancel of cancels) cancel()
-        resume(awaitAnyReadable(all))
+      let isCalled = false
+      const forget = () => {
+        for (const { reader } of all) reader.forget(waiter)
+      }
+      const waiter = {
+        onReady: () => {
+          isCalled = true
+          forget()
+          resume(awaitAnyReadable(all))
+        }
       }
       for (const { reader } of all) {
         // Bytes that Node holds are read as soon as they are asked for, so the first may answer at once.
-        if (!called) cancels.push(reader.whenReady(callback))
+        if (!isCalled) reader.whenReady(waiter)
       }
-      return Effect.sync(() => {
-        for (const cancel of cancels) cancel()
-      })
+      return Effect.sync(forget)
     })
   })
 

@@ -55,14 +55,13 @@ export class Guest<A, E, R, RA> implements Visitor {
     const { context, isTraced, shift } = this.host
     const request = new ReceivedRequest(this.arrival!, this.offer!)
     // Has all that the handler asks for: the rest by the signature of `run`, and the two of every connection.
-    const own: Context.Context<any> = Context.add(
-      Context.add(context, Scope.Scope, this.scope),
-      WebsocketRequest,
-      request
+    const own: Context.Context<any> = context.pipe(
+      Context.add(Current, this),
+      Context.add(Scope.Scope, this.scope),
+      Context.add(WebsocketRequest, request)
     )
-    const visit = Effect.onExit(Effect.suspend(() => this.visit), (exit) => this.leave(exit))
     shift.guests.add(this)
-    this.fiber = Effect.runForkWith(own)(isTraced ? traced(request, visit) : visit)
+    this.fiber = Effect.runForkWith(own)(isTraced ? traced(request, stay) : stay)
   }
 
   get left(): Effect.Effect<void> {
@@ -73,7 +72,7 @@ export class Guest<A, E, R, RA> implements Visitor {
     return Fiber.interrupt(this.fiber!)
   }
 
-  private get visit(): Effect.Effect<unknown, E | Refusal | OpenError, R | RA> {
+  get visit(): Effect.Effect<unknown, E | Refusal | OpenError, R | RA> {
     const { admit } = this.host.running
     // A race takes two fibers more, of which there is no need where everybody is admitted.
     return Effect.flatMap(Exit.isExit(admit) ? admit : this.admission(admit), (admitted) => this.serve(admitted))
@@ -128,7 +127,7 @@ export class Guest<A, E, R, RA> implements Visitor {
     return reject(this.arrival!, response.success)
   }
 
-  private leave(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+  leave(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
     const { reception, shift } = this.host
     return Effect.exit(Scope.close(this.scope, exit)).pipe(
       Effect.tap(() => this.close(exit)),
@@ -159,6 +158,17 @@ export class Guest<A, E, R, RA> implements Visitor {
     return rejectUnanswered(socket)
   }
 }
+
+/** Whose fiber it is. */
+class Current extends Context.Service<Current, Pick<Guest<any, unknown, any, any>, "visit" | "leave">>()(
+  "@websocket-stream/node/internal/Guest"
+) {}
+
+// One for all, which knows its guest by the context: of each connection's own it would hold four closures for as long as it lasts.
+const stay = Effect.onExit(
+  Current.use((guest) => guest.visit),
+  (exit) => Current.use((guest) => guest.leave(exit))
+)
 
 const tookTooLong = () => new Refusal({ status: 503, body: "it took too long to find out who may connect\n" })
 

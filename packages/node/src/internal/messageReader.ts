@@ -160,7 +160,7 @@ export class MessageReader extends Supply<Message.Message> {
     return message
   }
 
-  protected override shiftAll(): NonEmptyReadonlyArray<Message.Message> {
+  override shiftAll(): NonEmptyReadonlyArray<Message.Message> {
     const messages = this.taken === 0 ? this.queue : this.queue.slice(this.taken)
     this.queued = 0
     this.refill()

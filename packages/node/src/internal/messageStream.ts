@@ -21,6 +21,7 @@ import { isUtf8 } from "node:buffer"
 import type { Closed, Websocket } from "../Websocket.ts"
 import { Encode, type Io, type ReadError, WriteError } from "../WebsocketError.ts"
 import { allocate } from "./allocate.ts"
+import { forEachBatch, forEachItem } from "./consumer.ts"
 import { type CompressionOptions, Deflater, Inflater } from "./deflate.ts"
 import type { Estate, FrameStream, Incoming } from "./frameStream.ts"
 import { MessageReader, type Replier } from "./messageReader.ts"
@@ -111,15 +112,11 @@ export class MessageStream implements Incoming, Replier, Metered {
   }
 
   get runForEachArray(): Websocket["Service"]["runForEachArray"] {
-    return (use) => this.reader.forEachBatch(use, voidIfClean)
+    return (use) => forEachBatch(this.reader, use, voidIfClean)
   }
 
   get runForEach(): Websocket["Service"]["runForEach"] {
-    return (use) =>
-      this.reader.forEachBatch(
-        (messages) => messages.length === 1 ? use(messages[0]) : Effect.forEach(messages, use, { discard: true }),
-        voidIfClean
-      )
+    return (use) => forEachItem(this.reader, use, voidIfClean)
   }
 
   get messages(): Stream.Stream<Message.Message, ReadError> {

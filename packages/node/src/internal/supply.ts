@@ -5,9 +5,13 @@
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import { ReadError, WouldBlock } from "../WebsocketError.ts"
 import { Waiters } from "./waiters.ts"
+
+/** Who waits for an item, or for the end. */
+export interface Waiter {
+  readonly onReady: () => void
+}
 
 export abstract class Supply<A> {
   // Made when they are asked for first: most connections are received from in one of these ways, and each weighs 400 bytes.
@@ -16,8 +20,8 @@ export abstract class Supply<A> {
   private lazyReady: Effect.Effect<void, ReadError> | undefined = undefined
 
   /** Why there will be no more items, once those that are there were taken. */
-  protected failure: Exit.Exit<never, ReadError> | undefined = undefined
-  private readonly waiters = new Waiters<() => void>()
+  failure: Exit.Exit<never, ReadError> | undefined = undefined
+  private readonly waiters = new Waiters<Waiter>()
 
   /** The next item. Waits for it, unless the supply does not block. */
   get one(): Effect.Effect<A, ReadError> {
@@ -57,60 +61,22 @@ export abstract class Supply<A> {
     return !this.waiters.isEmpty
   }
 
-  /**
-   * Uses all items there are, time after time, until there will be none. Each time in a fiber of its own: one that were parked in
-   * between would cost a quarter of what it takes to echo one message at a time, and with a thousand connections a third.
-   */
-  forEachBatch<E, R>(
-    use: (items: NonEmptyReadonlyArray<A>) => Effect.Effect<unknown, E, R>,
-    end: (failure: Exit.Exit<never, ReadError>) => Effect.Effect<void, ReadError>
-  ): Effect.Effect<void, E | ReadError, R> {
-    return Effect.flatMap(Effect.context<R>(), (context) =>
-      Effect.callback<void, E | ReadError>((resume) => {
-        const fork = Effect.runForkWith(context)
-        let running: Fiber.Fiber<unknown, E> | undefined
-        const settle = (exit: Exit.Exit<unknown, E>): boolean => {
-          running = undefined
-          if (Exit.isFailure(exit)) resume(exit)
-          return Exit.isSuccess(exit)
-        }
-        const next = (): void => {
-          while (this.hasItem) {
-            const items = this.shiftAll()
-            running = fork(Effect.suspend(() => use(items)))
-            const exit = running.pollUnsafe()
-            if (exit === undefined) {
-              running.addObserver((exit) => {
-                if (settle(exit)) next()
-              })
-              return
-            }
-            if (!settle(exit)) return
-          }
-          if (this.failure === undefined) this.whenReady(next)
-          else resume(end(this.failure))
-        }
-        next()
-        return Effect.suspend(() => {
-          this.waiters.remove(next)
-          return running === undefined ? Effect.void : Fiber.interrupt(running)
-        })
-      }))
-  }
-
-  /** Calls back once, as soon as `isReady`, unless the answer is called first. */
-  whenReady(callback: () => void): () => void {
-    this.waiters.add(callback)
+  /** Has it told once, as soon as `isReady`, unless it is forgotten first. */
+  whenReady(waiter: Waiter): void {
+    this.waiters.add(waiter)
     this.pull()
     // A fiber may be made to yield between its look and this: what came meanwhile found nobody to wake.
     this.wake()
-    return () => this.waiters.remove(callback)
+  }
+
+  forget(waiter: Waiter): void {
+    this.waiters.remove(waiter)
   }
 
   // A waiter that is called may take all there is, so that there is nothing left for the next; one whose fiber was interrupted
   // takes nothing, so that the item is still there.
   protected wake(): void {
-    while (!this.waiters.isEmpty && this.isReady) this.waiters.take()!()
+    while (!this.waiters.isEmpty && this.isReady) this.waiters.take()!.onReady()
   }
 
   // An item is taken and given to the fiber in one operation of its run loop, by `Effect.sync`: were it the value of an `Exit`
@@ -131,13 +97,14 @@ export abstract class Supply<A> {
 
   private waitingFor<B>(then: Effect.Effect<B, ReadError>): Effect.Effect<B, ReadError> {
     return Effect.callback((resume) => {
-      const cancel = this.whenReady(() => resume(then))
-      return Effect.sync(cancel)
+      const waiter: Waiter = { onReady: () => resume(then) }
+      this.whenReady(waiter)
+      return Effect.sync(() => this.forget(waiter))
     })
   }
 
   /** Takes all items, when there is one. */
-  protected shiftAll(): NonEmptyReadonlyArray<A> {
+  shiftAll(): NonEmptyReadonlyArray<A> {
     const items: [A, ...Array<A>] = [this.shift()]
     while (this.hasItem) items.push(this.shift())
     return items

@@ -1,21 +1,24 @@
 /** Those who wait for something, first come first served. */
 export class Waiters<A> {
-  private list: Array<A> = none
+  // Seldom more than one waits, and for one there is no need of an array.
+  private first: A | undefined = undefined
+  private others: Array<A> = none
 
   get isEmpty(): boolean {
-    return this.list.length === 0
+    return this.first === undefined
   }
 
   add(waiter: A): void {
-    if (this.list === none) this.list = [waiter]
-    else this.list.push(waiter)
+    if (this.first === undefined) this.first = waiter
+    else if (this.others === none) this.others = [waiter]
+    else this.others.push(waiter)
   }
 
   /** Takes the first away. */
   take(): A | undefined {
-    const waiter = this.list.shift()
-    if (this.list.length === 0) this.list = none
-    return waiter
+    const { first } = this
+    this.first = this.others.shift()
+    return first
   }
 
   /** Calls all, one after the other. */
@@ -24,11 +27,14 @@ export class Waiters<A> {
   }
 
   remove(waiter: A): void {
-    const index = this.list.indexOf(waiter)
-    if (index >= 0) this.list.splice(index, 1)
-    if (this.list.length === 0) this.list = none
+    if (this.first === waiter) {
+      this.take()
+      return
+    }
+    const index = this.others.indexOf(waiter)
+    if (index >= 0) this.others.splice(index, 1)
   }
 }
 
-// Shared by all that nobody waits for: an idle connection holds no array.
+// Shared by all: never written to.
 const none: Array<never> = []
