@@ -32,14 +32,18 @@ export class FrameHeader {
   /** The masking key, of a masked frame. */
   key = 0
 
-  private readonly options: HeaderOptions
+  private readonly masked: boolean
+  private readonly maxFrameSize: number
+  private readonly takesRsv1: boolean
   private part = firstByte
   private lengthBytes: 2 | 8 = 2
   // How many bytes are still to come of the extended length, or of the masking key.
   private bytesLeft = 0
 
-  constructor(options: HeaderOptions) {
-    this.options = options
+  constructor({ masked, maxFrameSize, rsv1 }: HeaderOptions) {
+    this.masked = masked
+    this.maxFrameSize = maxFrameSize
+    this.takesRsv1 = rsv1
   }
 
   /** Whether all of the header was read: the payload is next. */
@@ -57,7 +61,7 @@ export class FrameHeader {
    * 64 KiB, with room behind it. Answers how many bytes it took: none of any other, which goes byte by byte.
    */
   readUsual(chunk: Uint8Array, at: number): number {
-    const { masked, maxFrameSize } = this.options
+    const { masked, maxFrameSize } = this
     if (this.part !== firstByte || chunk.length - at < longestUsual) return 0
     const first = chunk[at]!
     const second = chunk[at + 1]!
@@ -103,7 +107,7 @@ export class FrameHeader {
     // know, RFC 7692, uses RSV1, and section 6.1 there keeps it off control frames and off all fragments but the first.
     if (
       reserved !== 0 &&
-      !(reserved === 0x40 && this.options.rsv1 && (opcode === Opcode.Text || opcode === Opcode.Binary))
+      !(reserved === 0x40 && this.takesRsv1 && (opcode === Opcode.Text || opcode === Opcode.Binary))
     ) {
       return { _tag: "ReservedBits", bits: reserved }
     }
@@ -122,7 +126,7 @@ export class FrameHeader {
   private readSecondByte(byte: number): Reason | undefined {
     // RFC 6455 5.1: "The server MUST close the connection upon receiving a frame that is not masked", and a client "if it
     // detects a masked frame".
-    if (byte >= 0x80 !== this.options.masked) return { _tag: this.options.masked ? "MaskMissing" : "MaskForbidden" }
+    if (byte >= 0x80 !== this.masked) return { _tag: this.masked ? "MaskMissing" : "MaskForbidden" }
     const length = byte & 0x7f
     // RFC 6455 5.5: "All control frames MUST have a payload length of 125 bytes or less".
     if (length > Frame.maxControlPayload && Opcode.isControl(this.opcode)) {
@@ -155,18 +159,18 @@ export class FrameHeader {
     // Products, because bitwise operators see 32 bits. Exact as long as they matter: the limit is below 2^53. And asked so
     // that a limit which is no number lets nothing pass.
     const announcedAtLeast = this.length * 0x100 ** this.bytesLeft
-    if (!(announcedAtLeast <= this.options.maxFrameSize)) return this.tooLarge(announcedAtLeast)
+    if (!(announcedAtLeast <= this.maxFrameSize)) return this.tooLarge(announcedAtLeast)
     return this.bytesLeft === 0 ? this.endLength() : undefined
   }
 
   private endLength(): Reason | undefined {
-    if (!(this.length <= this.options.maxFrameSize)) return this.tooLarge(this.length)
-    this.part = this.options.masked ? maskingKey : whole
+    if (!(this.length <= this.maxFrameSize)) return this.tooLarge(this.length)
+    this.part = this.masked ? maskingKey : whole
     this.bytesLeft = 4
     return undefined
   }
 
   private tooLarge(announcedAtLeast: number): Reason {
-    return { _tag: "FrameTooLarge", limit: this.options.maxFrameSize, announcedAtLeast }
+    return { _tag: "FrameTooLarge", limit: this.maxFrameSize, announcedAtLeast }
   }
 }
