@@ -1,5 +1,6 @@
 /** What a server does with its upgrades: takes them, as long as it lives, and has a handler run for each. */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
@@ -58,7 +59,8 @@ export const run = <A, E, R, RA>(
   running: RunOptions<A, RA>
 ): Effect.Effect<never, never, Rest<R | RA>> =>
   Effect.gen(function*() {
-    const context = yield* Effect.context<Rest<R | RA>>()
+    // In one map: where many have added to a context, what each connection adds would be a copy of all of it.
+    const context = Context.makeUnsafe<Rest<R | RA>>((yield* Effect.context<Rest<R | RA>>()).mapUnsafe)
     const isTraced = (yield* Tracer.Tracer) !== Tracer.nativeTracer
     const guests = new Set<Visitor>()
     const shift: Shift = {
