@@ -43,5 +43,5 @@ export const openPage: Effect.Effect<Page, never, Chromium | Scope.Scope> = Effe
   (page) => Effect.promise(() => page.close())
 ).pipe(
   // Less than a test may take, so that it fails with what it waited for.
-  Effect.tap((page) => Effect.sync(() => page.setDefaultTimeout(20_000)))
+  Effect.tap((page) => Effect.sync(() => page.setDefaultTimeout(60_000)))
 )
