@@ -88,10 +88,10 @@ const knock = Effect.fnUntraced(function*(client: Client, [expected, head]: (typ
 /** What cannot be understood at all. Whoever gets it closes sooner or later, and we do when we have said enough. */
 const babble = Effect.fnUntraced(function*(client: Client, kind: string) {
   const peer = yield* connect(client, kind)
-  const babble = Buffer.from(bytes(client.random, between(client.random, 1, 5000)))
+  const nonsense = Buffer.from(bytes(client.random, between(client.random, 1, 5000)))
   // RSV2, which nobody has agreed on: one babble in five hundred begins like a frame, and would be a message of nobody's.
-  babble[0]! |= 0x20
-  yield* peer.write(babble)
+  nonsense[0]! |= 0x20
+  yield* peer.write(nonsense)
   yield* peer.end
   yield* peer.ended
   client.count("hostile ones that babbled")

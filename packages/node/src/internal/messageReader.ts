@@ -196,11 +196,6 @@ export class MessageReader extends Supply<Message.Message> {
     return this.queued + this.connection.heldBytes + this.decoder.bufferedBytes
   }
 
-  /** What the connection ended of, once it has. */
-  get failed(): Exit.Exit<never, ReadError> {
-    return this.failure!
-  }
-
   // What is kept of an unfinished message counts, too, unless somebody waits for just that message.
   private get wantsMore(): boolean {
     if (this.isInflating || this.isOver || this.verdict !== undefined) return false

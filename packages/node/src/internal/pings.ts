@@ -43,7 +43,8 @@ export class Pings {
       const mark = payload === undefined ? this.nextPayload() : Buffer.from(payload)
       const answer = Deferred.makeUnsafe<void, ReadError>()
       // Fails with what the connection ended of.
-      const answered = (isAnswered: boolean) => Deferred.doneUnsafe(answer, isAnswered ? Exit.void : this.reader.failed)
+      const answered = (isAnswered: boolean) =>
+        Deferred.doneUnsafe(answer, isAnswered ? Exit.void : this.reader.failure!)
       const ping: Ping = { payload: mark, answered }
       const start = yield* Clock.monotonicTimeNanos
       // In one step with the sending: behind it the fiber may be made to yield, and the pong be there before it goes on.
