@@ -15,6 +15,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
+import * as Record from "effect/Record"
 import * as Schedule from "effect/Schedule"
 import * as diagnostics from "node:diagnostics_channel"
 import { EventEmitter } from "node:events"
@@ -23,6 +24,7 @@ import { table } from "../../bench/report/table.ts"
 import { collected } from "../../bench/support/collected.ts"
 import { cycles, handler, type To } from "./cycles.ts"
 import { Broken } from "./numbered.ts"
+import { steadyResources } from "./resources.ts"
 
 const count = Flag.Int("cycles").pipe(
   Flag.withDescription("How many connections"),
@@ -44,23 +46,23 @@ let servers: ReadonlyArray<EventEmitter> = []
 const listenersOf = (emitter: EventEmitter): number =>
   emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0)
 
-const counts = (): Counts => {
-  const counts: Record<string, number> = {
-    fibers,
-    "listeners of the process": listenersOf(process),
-    "listeners of the server": servers.reduce((sum, server) => sum + listenersOf(server), 0)
-  }
-  for (const kind of process.getActiveResourcesInfo()) counts[`open: ${kind}`] = (counts[`open: ${kind}`] ?? 0) + 1
-  return counts
-}
+const counts: Effect.Effect<Counts> = Effect.map(steadyResources, (resources) => ({
+  fibers,
+  "listeners of the process": listenersOf(process),
+  "listeners of the server": servers.reduce((sum, server) => sum + listenersOf(server), 0),
+  ...Record.mapKeys(resources, (kind) => `open: ${kind}`)
+}))
 
 /** Waits until there is no more of anything than there was, and answers what there is. */
 const settle = (before: Counts): Effect.Effect<Left> =>
   Effect.gen(function*() {
-    const isBack = Effect.suspend(() => moreThan(before, counts()).length === 0 ? Effect.void : Effect.fail("more"))
+    const isBack = Effect.flatMap(
+      counts,
+      (counts) => moreThan(before, counts).length === 0 ? Effect.void : Effect.fail("more")
+    )
     yield* Effect.ignore(Effect.retry(isBack, { schedule: Schedule.spaced("20 millis"), times: 1000 }))
     const memory = yield* collected
-    return { counts: counts(), memory }
+    return { counts: yield* counts, memory }
   })
 
 const moreThan = (before: Counts, after: Counts): ReadonlyArray<string> =>
@@ -86,7 +88,7 @@ const leaks = Effect.fnUntraced(function*(options: { readonly cycles: number }) 
   const url = WebsocketServer.url(server.address)
   const to: To = { url, port: Number(new URL(url).port) }
   yield* collected
-  const idle = counts()
+  const idle = yield* counts
   // What is compiled and cached for the first of them is no leak.
   yield* run(to, Math.min(options.cycles, warmUp))
   const before = yield* settle(idle)

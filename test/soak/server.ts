@@ -8,6 +8,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
 import { collected } from "../../bench/support/collected.ts"
 import { obey } from "../../bench/support/commands.ts"
 import { Broken, Incoming, Outgoing } from "./numbered.ts"
+import { type Resources, resources, steadyResources } from "./resources.ts"
 
 /** What a client says first. */
 export interface Greeting {
@@ -34,7 +35,7 @@ export interface Rest {
   readonly resident: number
   readonly external: number
   /** What the process has open. */
-  readonly resources: { readonly [kind: string]: number }
+  readonly resources: Resources
   /** The most connections, and the most bytes of the process, since the last rest. */
   readonly most: { readonly connections: number; readonly resident: number }
   /** Milliseconds, since the last rest and without the collections that are asked for. */
@@ -56,26 +57,6 @@ const most = { connections: 0, resident: 0 }
 // Looks every so many milliseconds, and how much later it does so is what the loop was late.
 const resolution = 10
 const delay = monitorEventLoopDelay({ resolution })
-
-const resources = () => {
-  const counts: Record<string, number> = {}
-  for (const name of process.getActiveResourcesInfo()) {
-    // Of whoever goes on in this turn.
-    if (name !== "Immediate") counts[name] = (counts[name] ?? 0) + 1
-  }
-  return counts
-}
-
-// A timer is open until whoever it wakes has returned, and one that went off is not until whoever slept sleeps again: so this is
-// asked behind the timers of a turn, and the most of some turns is what there is.
-const steadyResources = Effect.gen(function*() {
-  const most: Record<string, number> = {}
-  for (let turn = 0; turn < 10; turn++) {
-    yield* Effect.yieldNow
-    for (const [name, count] of Object.entries(resources())) most[name] = Math.max(most[name] ?? 0, count)
-  }
-  return most
-})
 
 const openConnections = () => resources()["TCPSocketWrap"] ?? 0
 
