@@ -254,6 +254,7 @@ describe("read backpressure", { timeout: 30_000 }, () => {
       assert.isAtMost(idle.ours.bytesRead, 512 * 1024)
       assert.isAtLeast(busy.ours.bytesRead, total)
       assert.isTrue(idle.peer.writableNeedDrain)
+      yield* stream.awaitReadable
       yield* stream.read
     }))
 })
