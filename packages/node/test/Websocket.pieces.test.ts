@@ -13,9 +13,9 @@ import { duplexPair } from "node:stream"
 
 const pair = Effect.gen(function*() {
   const [near, far] = duplexPair()
-  const peer = yield* WebsocketStream.make(near, { role: "client" })
   const ws = yield* Effect.flatMap(WebsocketStream.make(far, { role: "server" }), Websocket.make)
-  return { peer, ws }
+  // Last, so that it leaves first, and nobody waits for it to agree to close.
+  return { ws, peer: yield* WebsocketStream.make(near, { role: "client" }) }
 })
 
 const fragment = (opcode: Opcode.Opcode, text: string, fin: boolean) => Frame.make(opcode, Buffer.from(text), { fin })

@@ -22,11 +22,17 @@ const streams = Effect.gen(function*() {
   return { client, server }
 })
 
+// For a peer that reads frames, and does not agree to close.
+const brief: Websocket.Options = { closeDeadline: "100 millis" }
+
 /** A client that reads and writes frames, and a server that receives and sends messages. */
 const withPeer = (options?: Websocket.Options) =>
   Effect.gen(function*() {
-    const { client: peer, server } = yield* streams
-    return { peer, ws: yield* Websocket.make(server, options) }
+    const [near, far] = duplexPair()
+    const server = yield* WebsocketStream.make(far, { role: "server" })
+    const ws = yield* Websocket.make(server, options)
+    // Last, so that it leaves first, and nobody waits for it to agree to close.
+    return { ws, peer: yield* WebsocketStream.make(near, { role: "client" }) }
   })
 
 const pair = Effect.gen(function*() {
@@ -43,7 +49,7 @@ describe("Websocket.make", () => {
     Effect.gen(function*() {
       const { client, server } = yield* streams
       const waiting = yield* Effect.forkChild(Effect.flip(server.read), { startImmediately: true })
-      const ws = yield* Websocket.make(server)
+      const ws = yield* Websocket.make(server, brief)
       const reasons = [
         yield* Fiber.join(waiting),
         yield* Effect.flip(server.read),
@@ -63,7 +69,7 @@ describe("Websocket.make", () => {
       const { client, server } = yield* streams
       yield* client.writeAll(Arr.map(Arr.make(1, 2, 3), (byte) => Frame.make(Opcode.Binary, Uint8Array.of(byte))))
       yield* server.awaitReadable
-      const ws = yield* Websocket.make(server)
+      const ws = yield* Websocket.make(server, brief)
       const received = yield* Stream.runCollect(Stream.take(ws.messages, 3))
       assert.deepStrictEqual(received.map(({ payload }) => [...payload]), [[1], [2], [3]])
     }))
@@ -71,7 +77,7 @@ describe("Websocket.make", () => {
   it.live("refuses a stream that was taken over, one that is not ours, and options out of range", () =>
     Effect.gen(function*() {
       const { server } = yield* streams
-      yield* Websocket.make(server)
+      yield* Websocket.make(server, brief)
       const { server: other } = yield* streams
       const refused = [
         yield* Effect.flip(Websocket.make(server)),
@@ -199,8 +205,9 @@ describe("Websocket", () => {
   ) {
     it.live(`says ${code} when its scope ends ${how}`, () =>
       Effect.gen(function*() {
+        const { client: peer, server } = yield* streams
         const scope = yield* Scope.make()
-        const { peer, ws: _ } = yield* Scope.provide(withPeer(), scope)
+        yield* Scope.provide(Websocket.make(server, brief), scope)
         const frame = yield* Effect.forkChild(Effect.tap(peer.read, () => peer.write(Opcode.Close, closeBody(code))))
         yield* Effect.forkChild(Scope.close(scope, exit))
         const { opcode, payload } = yield* Fiber.join(frame)
@@ -222,7 +229,7 @@ describe("Websocket", () => {
     Effect.gen(function*() {
       const { client: peer, server } = yield* streams
       const scope = yield* Scope.make()
-      const ws = yield* Scope.provide(Websocket.make(server), scope)
+      const ws = yield* Scope.provide(Websocket.make(server, brief), scope)
       const receiving = yield* Effect.forkChild(Effect.flip(ws.receive), { startImmediately: true })
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
       const { reason } = yield* Fiber.join(receiving)
