@@ -6,7 +6,13 @@ import type * as Scope from "effect/Scope"
 import { existsSync } from "node:fs"
 import { type Browser, chromium, type Page } from "playwright-core"
 
-const candidates = [process.env["CHROMIUM_PATH"], "/usr/bin/chromium", "/usr/bin/google-chrome"]
+// The shell first: the same engine and network, without the windows and tabs that a whole browser makes for each page unseen.
+const candidates = [
+  process.env["CHROMIUM_PATH"],
+  "/usr/bin/chromium-headless-shell",
+  "/usr/bin/chromium",
+  "/usr/bin/google-chrome"
+]
 const executablePath = candidates.find((path) => path !== undefined && existsSync(path))
 
 /** For `describe.skipIf`: without a browser its tests are reported as skipped. */
