@@ -9,5 +9,14 @@ export const click = (page: Page, name: string) =>
 /** Waits until an element reads so. */
 export const see = (page: Page, selector: string, text: string | RegExp) => {
   const hasText = typeof text === "string" ? new RegExp(`^${text.replaceAll(/[.?()]/g, "\\$&")}$`) : text
-  return Effect.promise(() => page.locator(selector).filter({ hasText }).first().waitFor())
+  const elements = page.locator(selector)
+  return Effect.promise(async () => {
+    try {
+      await elements.filter({ hasText }).first().waitFor()
+    } catch (cause) {
+      throw new Error(`${selector} never read ${text}, but ${JSON.stringify(await elements.allInnerTexts())}`, {
+        cause
+      })
+    }
+  })
 }
