@@ -24,6 +24,9 @@ export interface Agreement {
 
 export const tail = Buffer.from([0x00, 0x00, 0xff, 0xff])
 
+// With each write, and not behind it: a visit to zlib's threads less for each message.
+const flush = Zlib.constants.Z_SYNC_FLUSH
+
 export type Codec = (bytes: Uint8Array) => Promise<Buffer>
 
 const codec = (
@@ -38,8 +41,7 @@ const codec = (
       return (bytes) =>
         new Promise((resolve, reject) => {
           fail = reject
-          stream.write(bytes)
-          stream.flush(Zlib.constants.Z_SYNC_FLUSH, () => {
+          stream.write(bytes, () => {
             if (!takesOver) stream.reset()
             resolve(Buffer.concat(chunks.splice(0)))
           })
@@ -51,14 +53,15 @@ const codec = (
 export const deflater = (direction: Direction): Effect.Effect<Codec, never, Scope.Scope> =>
   Effect.map(
     // zlib takes 9 for 8 and then reaches back 250 bytes at the most, which is what 8 allow.
-    codec(direction, () => Zlib.createDeflateRaw({ windowBits: Math.max(9, direction.bits) })),
-    (deflate) => async (bytes) => (await deflate(bytes)).subarray(0, -tail.length)
+    codec(direction, () => Zlib.createDeflateRaw({ windowBits: Math.max(9, direction.bits), flush })),
+    // RFC 7692 7.2.3.6: what nothing becomes. Asked to flush nothing a second time, zlib says nothing.
+    (deflate) => async (bytes) => bytes.length === 0 ? Buffer.of(0) : (await deflate(bytes)).subarray(0, -tail.length)
   )
 
 /** Inflates messages one after the other, with no larger window than was agreed on. */
 export const inflater = (direction: Direction): Effect.Effect<Codec, never, Scope.Scope> =>
   Effect.map(
-    codec(direction, () => Zlib.createInflateRaw({ windowBits: direction.bits })),
+    codec(direction, () => Zlib.createInflateRaw({ windowBits: direction.bits, flush })),
     (inflate) => (bytes) => inflate(Buffer.concat([bytes, tail]))
   )
 
