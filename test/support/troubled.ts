@@ -79,7 +79,7 @@ const options: WebsocketServer.Options = {
   maxConnections: 64,
   // Deadlines are looked at twice as often, and are longer than a busy machine keeps a well-behaved client waiting.
   heartbeat: "300 millis",
-  idleDeadline: "10 seconds",
+  idleDeadline: "5 seconds",
   maxLife: "30 minutes",
   drainDeadline: "500 millis"
 }
