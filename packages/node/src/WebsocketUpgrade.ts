@@ -132,13 +132,7 @@ export const runUpgrades = <E, R>(
     const fork = yield* FiberSet.makeRuntime<Exclude<R, Scope.Scope>>()
     const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array) => {
       const upgrade = Opening.receiveUpgrade(request, socket, head)
-      if (upgrade === undefined) return
-      fork(
-        Effect.scoped(forgetting(() => handler(upgrade))).pipe(
-          Effect.onError(() => Opening.rejectUnanswered(socket)),
-          Effect.catchCause(logUnlessEnd)
-        )
-      )
+      if (upgrade !== undefined) fork(answered(socket, forgetting(() => handler(upgrade))))
     }
     yield* listen(server, "upgrade", onUpgrade)
     if (server.listenerCount("request") === 0) yield* listen(server, "request", Opening.answerRequest)
@@ -167,6 +161,16 @@ export const accept = (upgrade: Upgrade, options?: Options): Effect.Effect<Conne
  * @since 0.1.0
  */
 export const reject: (upgrade: Upgrade, response: OpeningHandshake.Response) => Effect.Effect<void> = Opening.reject
+
+// Not written where it is used: what runs at the end would keep the request, by the scope that functions share.
+const answered = <E, R>(
+  socket: Duplex,
+  handled: Effect.Effect<unknown, E, R>
+): Effect.Effect<unknown, never, Exclude<R, Scope.Scope>> =>
+  Effect.scoped(handled).pipe(
+    Effect.onError(() => Opening.rejectUnanswered(socket)),
+    Effect.catchCause(logUnlessEnd)
+  )
 
 const listen = (server: Server, event: "upgrade" | "request", listener: (...args: Array<any>) => void) =>
   Effect.acquireRelease(

@@ -13,6 +13,7 @@ import * as Queue from "effect/Queue"
 import * as References from "effect/References"
 import type { Server, ServerResponse } from "node:http"
 import { buffer } from "node:stream/consumers"
+import { isCollected } from "../../core/test/support/garbage.ts"
 import { asText, encode, text } from "./support/frames.ts"
 import { acceptOfKey, dial, exchange, parse, request, serve } from "./support/http.ts"
 import { assertClosed, event, park, reasonOf, takeAll } from "./support/streams.ts"
@@ -50,6 +51,19 @@ describe("WebsocketUpgrade", () => {
         "x-served-by": "us"
       })
       assert.deepStrictEqual([...response.rest], [...encode("client", text("Hello"))])
+    }))
+
+  it.live("keeps nothing of the request for as long as the connection lives", () =>
+    Effect.gen(function*() {
+      const requests: Array<WeakRef<object>> = []
+      const { url } = yield* serving((connection) => {
+        requests.push(new WeakRef(connection.request))
+        return echo(connection)
+      })
+      const stream = yield* WebsocketClient.connectStream(url)
+      yield* expectEcho(stream)
+      assert.isTrue(yield* isCollected(requests[0]!))
+      yield* expectEcho(stream)
     }))
 
   it.live("loses no frame that came with the request", () =>
