@@ -11,23 +11,24 @@ const levels: { readonly [name: string]: number } = {
   Utf8: 0,
   "internal/headers": 0,
   "internal/pieces": 0,
-  "internal/words": 0,
+  "internal/vectors": 0,
   EncodeError: 1,
   HandshakeError: 1,
   Limits: 1,
-  Masking: 1,
   Message: 1,
   ProtocolError: 1,
   "internal/extensions": 1,
-  Frame: 2,
+  "internal/words": 1,
+  Masking: 2,
   Origin: 2,
   PermessageDeflate: 2,
-  Close: 3,
+  Frame: 3,
   OpeningHandshake: 3,
-  "internal/frameHeader": 3,
-  FrameDecoder: 4,
-  MessageDecoder: 5,
-  Connection: 6
+  Close: 4,
+  "internal/frameHeader": 4,
+  FrameDecoder: 5,
+  MessageDecoder: 6,
+  Connection: 7
 }
 
 const allowedImport = (specifier: string): boolean =>
