@@ -10,8 +10,8 @@ import * as TestClock from "effect/testing/TestClock"
 import type { Socket } from "node:net"
 import { encode } from "./support/frames.ts"
 import { dial, exchange, request } from "./support/http.ts"
-import { admitting, knock, listening, serving } from "./support/server.ts"
-import { takeBytes } from "./support/streams.ts"
+import { admitting, knock, listening, serving, takeHead } from "./support/server.ts"
+import { takeAll, takeBytes } from "./support/streams.ts"
 
 const plain = request({ headers: { Upgrade: undefined, Connection: "close" } })
 
@@ -88,6 +88,17 @@ describe("R27: past the maximum of connections", () => {
       yield* Deferred.succeed(gate, undefined)
       assert.strictEqual((yield* Fiber.join(refused)).status, 401)
       assert.strictEqual((yield* knockUntilOpen(port)).status, 101)
+    }))
+
+  it.live("a thousand besides may say nothing: the next is hung up on, and whoever speaks is served and makes room", () =>
+    Effect.gen(function*() {
+      const { port, url } = yield* serving((ws) => ws.receive, { maxConnections: 2 })
+      yield* WebsocketClient.connect(url)
+      const silent = yield* Effect.forEach(Array.from({ length: 2 + 1024 }), () => dial(port), { concurrency: 16 })
+      assert.strictEqual((yield* takeAll(yield* dial(port))).length, 0)
+      silent[0]!.write(request())
+      assert.strictEqual((yield* takeHead(silent[0]!)).status, 101)
+      assert.strictEqual((yield* exchange(port, plain)).status, 426)
     }))
 
   const ends: ReadonlyArray<readonly [how: string, path: string, end: (socket: Socket) => unknown]> = [
