@@ -1,4 +1,5 @@
 import { makeChart } from "../../support/page/chart.mjs"
+import { write } from "../../support/page/element.mjs"
 
 const seconds = 60
 const options = { length: seconds, span: "last 60 s", leastScale: 4, format: (value) => value.toLocaleString("en") }
@@ -9,8 +10,8 @@ const messages = makeChart("#messages-chart", options)
 export const add = (sample) => {
   connections.add(sample.connections)
   messages.add(sample.messages)
-  document.querySelector("#connections").textContent = options.format(sample.connections)
-  document.querySelector("#messages").textContent = options.format(sample.messages)
+  write(document.querySelector("#connections"), options.format(sample.connections))
+  write(document.querySelector("#messages"), options.format(sample.messages))
 }
 
 /** The last minute, oldest first, or as much of it as there was. */

@@ -1,4 +1,5 @@
 import { makeChart } from "../../support/page/chart.mjs"
+import { write } from "../../support/page/element.mjs"
 import { endpoint } from "../../support/page/endpoint.mjs"
 import { closeCode, count, size } from "./format.mjs"
 import * as Frames from "./frames.mjs"
@@ -152,8 +153,10 @@ const showServer = () => {
 }
 
 const showTally = (selector, { bytes, frames }, noun) => {
+  const number = `${count(frames)} ${noun}${frames === 1 ? "" : "s"}`
+  if (find(selector).textContent === `${size(bytes)} ${number}`) return
   const aside = document.createElement("span")
-  aside.textContent = `${count(frames)} ${noun}${frames === 1 ? "" : "s"}`
+  aside.textContent = number
   find(selector).replaceChildren(size(bytes), " ", aside)
 }
 
@@ -174,13 +177,13 @@ const sample = () => {
   // What a closed socket did not send, it never will.
   const waiting = isClosed() ? 0 : echo.bufferedAmount
   buffered.add(waiting, server.paused)
-  find("#buffered").textContent = size(waiting)
+  write(find("#buffered"), size(waiting))
   // Over half a second: reports come as seldom as samples, and not in step with them.
   readBefore.push(server.read.bytes)
   const before = readBefore.length > 500 / interval ? readBefore.shift() : readBefore[0]
   const perSecond = Math.max(0, server.read.bytes - before) * 2
   rate.add(perSecond, server.paused)
-  find("#rate").textContent = size(perSecond)
+  write(find("#rate"), size(perSecond))
   showTally("#sent", sent, "message")
   showTally("#received", received, "message")
 }

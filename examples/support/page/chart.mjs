@@ -1,3 +1,5 @@
+import { write } from "./element.mjs"
+
 /**
  * A line of the last values, with some of the time shaded.
  *
@@ -38,15 +40,20 @@ export const makeChart = (figure, { format, leastScale, length, span }) => {
       shaded.shift()
       const max = scaleFor(Math.max(...values), leastScale)
       const points = values.map((value, x) => `${x} ${(height * (1 - value / max)).toFixed(2)}`).join("L")
-      line.setAttribute("d", `M${points}`)
-      area.setAttribute("d", `M0 ${height}L${points}L${length - 1} ${height}Z`)
-      shades.setAttribute("d", bands(shaded))
-      top.textContent = `full height ${format(max)}`
+      draw(line, `M${points}`)
+      draw(area, `M0 ${height}L${points}L${length - 1} ${height}Z`)
+      draw(shades, bands(shaded))
+      write(top, `full height ${format(max)}`)
     }
   }
 }
 
 const height = 100
+
+// Not what is there already: a page on which nothing moves is not painted anew ten times a second.
+const draw = (path, d) => {
+  if (path.getAttribute("d") !== d) path.setAttribute("d", d)
+}
 
 // Doubled and doubled again, so that the scale changes seldom.
 const scaleFor = (max, least) => {

@@ -11,3 +11,8 @@ export const element = (name, attributes, ...content) => {
   node.append(...content)
   return node
 }
+
+/** Has an element read so, and does not touch it if it does. */
+export const write = (node, text) => {
+  if (node.textContent !== text) node.textContent = text
+}
