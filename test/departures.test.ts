@@ -11,6 +11,7 @@ import * as http from "../packages/node/test/support/http.ts"
 import { heapUsed, report, show } from "./support/memory.ts"
 import * as Raw from "./support/rawFrames.ts"
 import * as RawPeer from "./support/rawPeer.ts"
+import { resources } from "./support/resources.ts"
 import { turn, until } from "./support/settled.ts"
 
 /** How a client leaves, in equal parts. The clean ones close on their own, or agree when they are asked to leave. */
@@ -124,13 +125,6 @@ const tallyOf = (count: number) => ({
   "ends: 1006, 1006": count / 4,
   "is silent: interrupted, 1006": count / 4
 })
-
-/** What Node keeps the process alive for: sockets, servers, timers, by kind. */
-const resources = (): Readonly<Record<string, number>> => {
-  const counts: Record<string, number> = {}
-  for (const kind of process.getActiveResourcesInfo()) counts[kind] = (counts[kind] ?? 0) + 1
-  return counts
-}
 
 const liveFibers = Effect.map(Metric.snapshot, (metrics) => {
   const gauge = metrics.find(({ id }) => id === "child_fibers_active")

@@ -22,9 +22,9 @@ import { EventEmitter } from "node:events"
 import { size } from "../../bench/report/numbers.ts"
 import { table } from "../../bench/report/table.ts"
 import { collected } from "../../bench/support/collected.ts"
+import { steadyResources } from "../support/resources.ts"
 import { cycles, handler, type To } from "./cycles.ts"
 import { Broken } from "./numbered.ts"
-import { steadyResources } from "./resources.ts"
 
 const count = Flag.Int("cycles").pipe(
   Flag.withDescription("How many connections"),

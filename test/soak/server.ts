@@ -7,8 +7,8 @@ import * as Schedule from "effect/Schedule"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { collected } from "../../bench/support/collected.ts"
 import { obey } from "../../bench/support/commands.ts"
+import { type Resources, resources, steadyResources } from "../support/resources.ts"
 import { Broken, Incoming, Outgoing } from "./numbered.ts"
-import { type Resources, resources, steadyResources } from "./resources.ts"
 
 /** What a client says first. */
 export interface Greeting {

@@ -7,10 +7,7 @@ export type Resources = { readonly [kind: string]: number }
 /** What is open now. */
 export const resources = (): Resources => {
   const counts: Record<string, number> = {}
-  for (const kind of process.getActiveResourcesInfo()) {
-    // Of whoever goes on in this turn.
-    if (kind !== "Immediate") counts[kind] = (counts[kind] ?? 0) + 1
-  }
+  for (const kind of process.getActiveResourcesInfo()) counts[kind] = (counts[kind] ?? 0) + 1
   return counts
 }
 
@@ -22,7 +19,9 @@ export const steadyResources: Effect.Effect<Resources> = Effect.gen(function*() 
   const most: Record<string, number> = {}
   for (let turn = 0; turn < 10; turn++) {
     yield* Effect.yieldNow
-    for (const [kind, count] of Object.entries(resources())) most[kind] = Math.max(most[kind] ?? 0, count)
+    // Immediates are of whoever goes on in this turn: of this, at least.
+    const { Immediate: _, ...open } = resources()
+    for (const [kind, count] of Object.entries(open)) most[kind] = Math.max(most[kind] ?? 0, count)
   }
   return most
 })
