@@ -1,5 +1,5 @@
 import { makeChart } from "../../support/page/chart.mjs"
-import { write } from "../../support/page/element.mjs"
+import { element, write } from "../../support/page/element.mjs"
 import { endpoint } from "../../support/page/endpoint.mjs"
 import { closeCode, count, size } from "./format.mjs"
 import * as Frames from "./frames.mjs"
@@ -153,11 +153,9 @@ const showServer = () => {
 }
 
 const showTally = (selector, { bytes, frames }, noun) => {
+  const [tally, volume] = [find(selector), size(bytes)]
   const number = `${count(frames)} ${noun}${frames === 1 ? "" : "s"}`
-  if (find(selector).textContent === `${size(bytes)} ${number}`) return
-  const aside = document.createElement("span")
-  aside.textContent = number
-  find(selector).replaceChildren(size(bytes), " ", aside)
+  if (tally.textContent !== `${volume} ${number}`) tally.replaceChildren(volume, " ", element("span", {}, number))
 }
 
 /** How often a sample is taken, in milliseconds. */
