@@ -8,9 +8,6 @@ import type { Writable } from "node:stream"
 import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
 
-// Half of what it costs to start a program is to compile Effect, which is the same for all of them.
-const compiled = fileURLToPath(new URL("../node_modules/.cache/compiled", import.meta.url))
-
 export interface Ended {
   readonly status: number | null
   readonly signal: NodeJS.Signals | null
@@ -59,3 +56,6 @@ export const start = (
       }
     })
   )
+
+// A third of what it takes to start a program is to compile Effect, which is the same for all of them.
+const compiled = fileURLToPath(new URL("../node_modules/.cache/compiled", import.meta.url))

@@ -77,6 +77,7 @@ let lazyVectors: MaskVectors | undefined
 // Words: from here on vectors are faster by a third, the way to them and back included.
 const vectorsFrom = 2048
 
+// The octets as WebAssembly has them in memory on every machine.
 const littleEndian = (key: number): number =>
   (key >>> 24) | ((key >>> 8) & 0xff00) | ((key << 8) & 0xff0000) | (key << 24)
 
