@@ -4,6 +4,7 @@ import { chart } from "../report/chart.ts"
 import { compare, type Settings } from "../support/compare.ts"
 import { all, messages, net } from "../support/contestants.ts"
 import { startLoad } from "../support/loads.ts"
+import { sharing } from "../support/processes.ts"
 import { startServers } from "../support/servers.ts"
 import { workloads } from "../support/workloads.ts"
 import { codecSection } from "./codec.ts"
@@ -15,7 +16,10 @@ import { type Measured, workloadsSection } from "./workloads.ts"
 /** What every server answers is compared with what it should be, once, and its time means nothing. */
 const settings: Settings = { rounds: 1, seconds: 0 }
 
-/** All of it with a few connections: the servers are right, and the benchmark still runs. `net` is the quickest to start. */
+/** More than all servers together ever have here. */
+const connections = 100
+
+/** All of it with a few connections: the servers are right, and the benchmark still runs. */
 export const quick = Effect.gen(function*() {
   const measured = yield* quickWorkloads
   const scale = { receivers: [1, 3], sizes: [16 * 1024, 64 * 1024], connections: [10] } as const
@@ -31,9 +35,8 @@ export const quick = Effect.gen(function*() {
   yield* Console.log(
     `${all.length} servers and the codec answer as they should; ${tables} tables, and a picture of ${bars} bars`
   )
-})
+}).pipe(sharing(connections))
 
-/** The servers are shared by all workloads here, which saves most of the time. */
 const quickWorkloads = Effect.gen(function*() {
   const servers = yield* startServers(all)
   const load = yield* startLoad()

@@ -1,5 +1,6 @@
 /** Ours by frames: no message is put together, and nothing is answered but by the loop. */
-import { type WebsocketStream, WebsocketUpgrade } from "@websocket-stream/node"
+import type * as WebsocketStream from "@websocket-stream/node/WebsocketStream"
+import * as WebsocketUpgrade from "@websocket-stream/node/WebsocketUpgrade"
 import * as Effect from "effect/Effect"
 import { createServer } from "node:http"
 import { bind } from "./bind.ts"

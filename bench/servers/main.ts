@@ -1,4 +1,4 @@
-/** The process of one server: `node servers/main.ts MODULE`. It serves, and tells what it used. */
+/** The process of a server: it serves as the module that it is told, and tells what it used. */
 import * as Effect from "effect/Effect"
 import { collected } from "../support/collected.ts"
 import { obey } from "../support/commands.ts"
@@ -16,11 +16,10 @@ const modules = {
 
 export type Module = keyof typeof modules
 
-const isModule = (name: string): name is Module => Object.hasOwn(modules, name)
-
-const [name = ""] = process.argv.slice(2)
-if (!isModule(name)) throw new Error(`Expected one of ${Object.keys(modules).join(", ")}, got "${name}"`)
-const chosen = modules[name]
+export interface ListenOptions {
+  readonly module: Module
+  readonly task: Task
+}
 
 export interface Memory {
   /** Bytes of the whole process. */
@@ -30,7 +29,9 @@ export interface Memory {
 }
 
 const commands = {
-  listen: (task: Task) => Effect.flatMap(Effect.promise(chosen), ({ listen }) => listen(task)),
+  /** Answers the port. */
+  listen: ({ module, task }: ListenOptions) =>
+    Effect.flatMap(Effect.promise(modules[module]), ({ listen }) => listen(task)),
 
   /** Microseconds of CPU that the process has taken so far, those of its collector threads and in the kernel included. */
   cpu: () =>

@@ -1,5 +1,7 @@
 /** What the servers that are ours share. */
-import { type Websocket, WebsocketServer } from "@websocket-stream/node"
+// Not by the index, which loads the HTTP server of Effect, too: more than a quarter of what it takes to start.
+import type * as Websocket from "@websocket-stream/node/Websocket"
+import * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
 import * as Effect from "effect/Effect"
 import { type Listen, maxMessageSize } from "./task.ts"
 

@@ -17,7 +17,6 @@ export interface Child<C extends Commands> {
 
 export interface Options {
   readonly cpus: Cpus
-  readonly args?: ReadonlyArray<string> | undefined
   readonly env?: Readonly<Record<string, string>> | undefined
   /** How many sockets it will hold. */
   readonly connections?: number | undefined
@@ -26,12 +25,11 @@ export interface Options {
 /** Starts a module that obeys commands, once it is ready. It is killed with the scope. */
 export const start = <C extends Commands>(
   module: string,
-  { args = [], connections, cpus, env }: Options
+  { connections, cpus, env }: Options
 ): Effect.Effect<Child<C>, Failure, Scope.Scope> =>
   Effect.gen(function*() {
     const path = fileURLToPath(new URL(`../${module}`, import.meta.url))
-    const node = [process.execPath, path, ...args]
-    const pinned = onCpus(cpus, node)
+    const pinned = onCpus(cpus, [process.execPath, path])
     const [command = "", ...rest] = connections === undefined ? pinned : withDescriptors(connections, pinned)
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
@@ -43,7 +41,7 @@ export const start = <C extends Commands>(
       ),
       end
     )
-    return yield* connect<C>(child, [module, ...args].join(" "))
+    return yield* connect<C>(child, module)
   })
 
 const connect = <C extends Commands>(child: ChildProcess, name: string): Effect.Effect<Child<C>, Failure> =>

@@ -67,10 +67,10 @@ export const compare = Effect.fnUntraced(function*(
 /** Opens the connections and checks what comes back, before anything is timed. */
 const enter = Effect.fnUntraced(function*(
   load: Child<LoadCommands>,
-  { ask, contestant }: Server,
+  { contestant, cpu, listen }: Server,
   { connections, depth, name, size, task }: Workload
 ) {
-  const port = yield* ask("listen", task)
+  const port = yield* listen(task)
   const pool = yield* load.ask("open", { port, protocol: contestant.protocol, connections, depth, size })
   yield* load.ask("run", { pool, kind: task, seconds: 0 })
   yield* Console.error(`${name}: ${contestant.name} answers as it should`)
@@ -79,9 +79,9 @@ const enter = Effect.fnUntraced(function*(
   const run = Effect.fnUntraced(function*(seconds: number) {
     // A check of each connection first. While it is timed, every byte is compared, too.
     yield* load.ask("run", { pool, kind: task, seconds: 0 })
-    const before = yield* ask("cpu")
+    const before = yield* cpu
     const seen = yield* load.ask("run", { pool, kind: task, seconds })
-    const after = yield* ask("cpu")
+    const after = yield* cpu
     const sample: Sample = {
       cpu: (after - before) / seen.messages,
       rate: seen.messages / seen.seconds,

@@ -26,11 +26,11 @@ export const fairness = (
   { connections, rounds, seconds }: Settings & { readonly connections: number }
 ) =>
   Effect.gen(function*() {
-    const { ask } = yield* startServer(contestant)
+    const { listen } = yield* startServer(contestant)
     // Two processes, so that the quiet ones' answers are not kept waiting by the other's.
     const quietLoad = yield* startLoad()
     const floodLoad = yield* startLoad()
-    const port = yield* ask("listen", "echo")
+    const port = yield* listen("echo")
     const options = { port, protocol: contestant.protocol, size: 125 }
     const quiet = yield* quietLoad.ask("open", { ...options, connections, depth: 1 })
     const flooding = yield* floodLoad.ask("open", { ...options, connections: 1, depth: 4096 })

@@ -35,31 +35,31 @@ export const idle = (contestant: Contestant, connections: number) =>
     yield* Descriptors.check(connections)
     yield* checkRoom(connections)
     const tell = (what: string) => Console.error(`${connections} idle, ${contestant.name}: ${what}`)
-    const { ask } = yield* startServer(contestant, connections)
+    const { cpu, listen, memory } = yield* startServer(contestant, connections)
     const loads = yield* startLoads(connections)
-    const port = yield* ask("listen", "echo")
+    const port = yield* listen("echo")
     const options = { port, protocol: contestant.protocol, size: 125 }
 
     // What is loaded and compiled for the first of them is not the cost of one.
     const first = yield* openAll(loads, { ...options, connections: Math.min(connections, 200) })
     yield* first.run("echo")
     yield* first.reset
-    const before = yield* ask("memory")
+    const before = yield* memory
 
-    const cpuBefore = yield* ask("cpu")
+    const cpuBefore = yield* cpu
     const started = performance.now()
     const crowd = yield* openAll(loads, { ...options, connections })
     const seconds = (performance.now() - started) / 1000
-    const acceptCpu = (yield* ask("cpu")) - cpuBefore
+    const acceptCpu = (yield* cpu) - cpuBefore
     yield* tell(`open after ${seconds.toFixed(1)} s`)
-    const after = yield* ask("memory")
+    const after = yield* memory
 
     const answered = Effect.fnUntraced(function*(kind: "echo" | "ping") {
-      const before = yield* ask("cpu")
+      const before = yield* cpu
       const seen = yield* crowd.run(kind)
-      const cpu = (yield* ask("cpu")) - before
+      const serverCpu = ((yield* cpu) - before) / seen.messages
       yield* tell(`${seen.messages} answers in ${seen.seconds.toFixed(2)} s`)
-      const answered: Answered = { ...seen, serverCpu: cpu / seen.messages }
+      const answered: Answered = { ...seen, serverCpu }
       return answered
     })
     const pings = contestant.protocol === "tcp" ? undefined : yield* answered("ping")

@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import type { Kind, LoadCommands, OpenOptions } from "../load/main.ts"
 import type { Seen } from "../load/run.ts"
-import { start } from "./child.ts"
 import { Failure } from "./failure.ts"
+import { start } from "./processes.ts"
 
 /** All connections of all processes as one. */
 export interface Crowd {

@@ -1,17 +1,31 @@
 import * as Effect from "effect/Effect"
-import type { ServerCommands } from "../servers/main.ts"
-import { type Child, start } from "./child.ts"
+import type { Memory, ServerCommands } from "../servers/main.ts"
+import type { Task } from "../servers/task.ts"
 import type { Contestant } from "./contestants.ts"
+import { Failure } from "./failure.ts"
+import { start } from "./processes.ts"
 
-/** A contestant's server, in a process of its own. */
-export interface Server extends Child<ServerCommands> {
+/** A contestant's server, in another process. */
+export interface Server {
   readonly contestant: Contestant
+  /** Answers the port. */
+  readonly listen: (task: Task) => Effect.Effect<number, Failure>
+  /** Microseconds of CPU that its process has taken so far. */
+  readonly cpu: Effect.Effect<number, Failure>
+  /** What its process has after a full collection. */
+  readonly memory: Effect.Effect<Memory, Failure>
 }
 
 export const startServer = Effect.fnUntraced(function*(contestant: Contestant, connections?: number) {
-  const { env, module } = contestant
-  const child = yield* start<ServerCommands>("servers/main.ts", { cpus: "server", args: [module], connections, env })
-  const server: Server = { ...child, contestant }
+  const { env, module, name } = contestant
+  const { ask } = yield* start<ServerCommands>("servers/main.ts", { cpus: "server", connections, env })
+  const named = Effect.mapError(({ message }: Failure) => new Failure({ message: `${name}: ${message}` }))
+  const server: Server = {
+    contestant,
+    listen: (task) => named(ask("listen", { module, task })),
+    cpu: named(ask("cpu")),
+    memory: named(ask("memory"))
+  }
   return server
 })
 
