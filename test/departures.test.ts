@@ -8,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import { createServer, type Server } from "node:http"
 import * as http from "../packages/node/test/support/http.ts"
-import { heapUsed, report, show } from "./support/memory.ts"
+import { Gauge, report, show } from "./support/memory.ts"
 import * as Raw from "./support/rawFrames.ts"
 import * as RawPeer from "./support/rawPeer.ts"
 import { resources } from "./support/resources.ts"
@@ -149,9 +149,9 @@ describe("clients that leave while the server drains", { concurrent: false }, ()
       assert.deepInclude(yield* Metric.value(WebsocketMetrics.bytesBuffered), { value: 0 })
       yield* until(() => Object.entries(resources()).every(([kind, now]) => now <= (before[kind] ?? 0)))
 
-      const heap = heapUsed()
+      const gauge = new Gauge()
       yield* scene(count)
-      const grown = heapUsed() - heap
+      const grown = gauge.look().objects
       yield* report(`departures: another ${count} connections leave ${show(grown)} behind`)
       // A connection that is kept weighs several times as much.
       assert.isBelow(grown, count * 1024)

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { noise } from "../packages/core/test/support/bytes.ts"
 import { assertFrames, closeByPeer, expectFailure, protocolError, run, turns } from "./support/cases.ts"
-import { Gauge, heapUsed, report, show } from "./support/memory.ts"
+import { Gauge, report, show } from "./support/memory.ts"
 import { inBothRoles, open, type Opened } from "./support/opened.ts"
 import * as Raw from "./support/rawFrames.ts"
 
@@ -54,7 +54,7 @@ describe("memory", { concurrent: false }, () => {
         }
         const batch = (from: number) =>
           Buffer.concat(Array.from({ length: 1000 }, (_, i) => Raw.encode(ping(from + i), peer.role === "client")))
-        const [gauge, heap] = [new Gauge(), heapUsed()]
+        const gauge = new Gauge()
         // As long as it takes until a pong has to wait, and then three times as many.
         let pings = 0
         let isFullAt = 0
@@ -64,12 +64,12 @@ describe("memory", { concurrent: false }, () => {
           assert.isAtMost(socket.writableLength, socket.writableHighWaterMark + 131)
           if (isFullAt === 0 && socket.writableNeedDrain) isFullAt = pings
         }
-        const held = gauge.look()
+        const { arrayBuffers, objects } = gauge.look()
         yield* report(
           `R1, ${role}: ${pings} pings, ${socket.writableLength} bytes of pongs queued, ` +
-            `${show(held)} of buffers and ${show(heapUsed() - heap)} of heap more than before`
+            `${show(arrayBuffers)} of buffers and ${show(objects)} of heap more than before`
         )
-        assert.isBelow(held, mib)
+        assert.isBelow(arrayBuffers, mib)
         // Automatic replies take the room of messages, too.
         const sending = yield* Effect.forkChild(ws.send("waits"), { startImmediately: true })
         assert.isUndefined(sending.pollUnsafe())
@@ -89,13 +89,15 @@ describe("memory", { concurrent: false }, () => {
         const opened = yield* open(role)
         const fragments = frames(opened, { ...first, opcode: Raw.continuation }, 10_000)
         yield* opened.peer.send([first])
-        const [gauge, heap] = [new Gauge(), heapUsed()]
+        const gauge = new Gauge()
         yield* pour(opened, fragments, 13)
-        const [buffers, objects] = [gauge.look(), heapUsed() - heap]
+        const { arrayBuffers, objects } = gauge.look()
         yield* report(
-          `R2, ${role}: 130,001 fragments of a byte unfinished: ${show(buffers)} of buffers, ${show(objects)} of heap`
+          `R2, ${role}: 130,001 fragments of a byte unfinished: ${show(arrayBuffers)} of buffers, ${
+            show(objects)
+          } of heap`
         )
-        assert.isBelow(buffers, 2 * 130_001 + 64 * kib)
+        assert.isBelow(arrayBuffers, 2 * 130_001 + 64 * kib)
         assert.isBelow(objects, mib)
         yield* opened.peer.send([{ opcode: Raw.continuation }])
         assert.strictEqual((yield* opened.peer.frame).payload.length, 130_001)
@@ -110,7 +112,9 @@ describe("memory", { concurrent: false }, () => {
         const half = frames(holders[0]!, { ...first, payload: Buffer.alloc(240 * kib) }, 1)
         for (const holder of holders) yield* pour(holder, half)
         yield* report(
-          `R2, ${role}: four connections hold ${show(gauge.look())} of unfinished messages; the fifth is refused`
+          `R2, ${role}: four connections hold ${
+            show(gauge.look().arrayBuffers)
+          } of unfinished messages; the fifth is refused`
         )
         const fifth = yield* open(role, options)
         yield* fifth.peer.write(half)
@@ -129,13 +133,14 @@ describe("memory", { concurrent: false }, () => {
         const opened = yield* open(role)
         const empty = frames(opened, { opcode: Raw.continuation, fin: false }, 10_000)
         yield* opened.peer.send([{ opcode: Raw.text, fin: false }])
-        const [gauge, heap] = [new Gauge(), heapUsed()]
+        const gauge = new Gauge()
         yield* pour(opened, empty, 13)
+        const { arrayBuffers, objects } = gauge.look()
         yield* report(
-          `R3, ${role}: 130,001 empty fragments: ${show(gauge.look())} of buffers, ${show(heapUsed() - heap)} of heap`
+          `R3, ${role}: 130,001 empty fragments: ${show(arrayBuffers)} of buffers, ${show(objects)} of heap`
         )
-        assert.isBelow(gauge.peak, 64 * kib)
-        assert.isBelow(heapUsed() - heap, mib)
+        assert.isBelow(arrayBuffers, 64 * kib)
+        assert.isBelow(objects, mib)
         yield* opened.peer.write(empty)
         yield* expectFailure(opened, role, [], { code: 1008, reason: "TooManyFragments" })
       }))
@@ -148,14 +153,15 @@ describe("memory", { concurrent: false }, () => {
       Effect.gen(function*() {
         const opened = yield* Effect.replicateEffect(open(role), connections)
         const message = frames(opened[0]!, { opcode: Raw.binary, payload: Buffer.alloc(size) }, 1).subarray(0, -1)
-        const [gauge, heap] = [new Gauge(), heapUsed()]
+        const gauge = new Gauge()
         for (const one of opened) yield* pour(one, message)
+        const { arrayBuffers, objects } = gauge.look()
         yield* report(
-          `R4, ${role}: ${connections} unfinished messages of ${show(size)}: ${show(gauge.look())} of buffers, ` +
-            `${show(heapUsed() - heap)} of heap`
+          `R4, ${role}: ${connections} unfinished messages of ${show(size)}: ${show(arrayBuffers)} of buffers, ` +
+            `${show(objects)} of heap`
         )
-        assert.isBelow(gauge.peak, connections * (size + 128 * kib))
-        assert.isBelow(heapUsed() - heap, 4 * mib)
+        assert.isBelow(arrayBuffers, connections * (size + 128 * kib))
+        assert.isBelow(objects, 4 * mib)
       }))
 
     it.live(`R4: of messages that nobody receives no more is held than receiveBuffer and a chunk (${role})`, () =>
@@ -163,16 +169,15 @@ describe("memory", { concurrent: false }, () => {
         const opened = yield* open(role, { use: hold })
         const { peer, socket } = opened
         const many = frames(opened, { opcode: Raw.text }, 100_000)
-        const [gauge, heap] = [new Gauge(), heapUsed()]
+        const gauge = new Gauge()
         peer.socket.write(many)
         // Each empty text counts as an object does, or a chunk would become thousands of them for nothing.
         yield* turns
+        const { arrayBuffers, objects } = gauge.look()
         yield* report(
-          `R4, ${role}: empty texts that nobody receives: ${show(gauge.look())} of buffers, ${
-            show(heapUsed() - heap)
-          } of heap`
+          `R4, ${role}: empty texts that nobody receives: ${show(arrayBuffers)} of buffers, ${show(objects)} of heap`
         )
-        assert.isBelow(heapUsed() - heap, mib)
+        assert.isBelow(objects, mib)
         assert.isBelow(socket.bytesRead, many.length)
       }))
 
@@ -181,14 +186,13 @@ describe("memory", { concurrent: false }, () => {
         const opened = yield* open(role, { limits: { maxMessageSize: mib } })
         const gauge = new Gauge()
         yield* pour(opened, frames(opened, { ...first, payload: Buffer.alloc(600 * kib) }, 1))
-        const before = gauge.look()
+        const before = gauge.look().arrayBuffers
         const header = frames(opened, { opcode: Raw.continuation, announced: BigInt(600 * kib) }, 1)
         yield* opened.peer.write(header)
         yield* expectFailure(opened, role, [], { code: 1009, reason: "MessageTooLarge" })
-        yield* report(
-          `R5, ${role}: ${show(before)} held of 600 KiB, ${show(gauge.look())} behind the header that is too much`
-        )
-        assert.isBelow(gauge.look(), 64 * kib)
+        const after = gauge.look().arrayBuffers
+        yield* report(`R5, ${role}: ${show(before)} held of 600 KiB, ${show(after)} behind the header that is too much`)
+        assert.isBelow(after, 64 * kib)
       }))
 
     it.live(`R10: a length that is only announced takes no memory (${role})`, () =>
@@ -200,8 +204,9 @@ describe("memory", { concurrent: false }, () => {
           yield* pour(opened, frames(opened, { opcode: Raw.binary, announced, payload: "just begun" }, 1))
           assert.isFalse(opened.peer.hasEnded())
         }
-        yield* report(`R10, ${role}: four frames of up to 2^53 bytes announced: ${show(gauge.look())} held`)
-        assert.isBelow(gauge.peak, 256 * kib)
+        const { arrayBuffers } = gauge.look()
+        yield* report(`R10, ${role}: four frames of up to 2^53 bytes announced: ${show(arrayBuffers)} held`)
+        assert.isBelow(arrayBuffers, 256 * kib)
       }))
   })
 })

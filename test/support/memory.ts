@@ -1,29 +1,24 @@
-/** What a test holds of memory: array buffers that somebody still has, at the height of it. */
+/** What a test holds of memory, in array buffers and in objects that somebody still has, at the height of it. */
 import * as Effect from "effect/Effect"
-import { liveArrayBuffers } from "../../packages/core/test/support/garbage.ts"
+import { liveMemory, type Memory } from "../../packages/core/test/support/garbage.ts"
 
-/** Looks at memory now and again, and answers the most that there was beyond what there was at the start. */
+/** Looks at memory now and again, and answers what there is beyond what there was at the start. */
 export class Gauge {
-  private readonly start = liveArrayBuffers()
+  private readonly start = liveMemory()
   private most = 0
 
   /** Looks, after a collection. */
-  look(): number {
-    const now = liveArrayBuffers() - this.start
-    this.most = Math.max(this.most, now)
-    return now
+  look(): Memory {
+    const now = liveMemory()
+    const arrayBuffers = now.arrayBuffers - this.start.arrayBuffers
+    this.most = Math.max(this.most, arrayBuffers)
+    return { arrayBuffers, objects: now.objects - this.start.objects }
   }
 
-  /** The most that was seen. */
+  /** The most of array buffers that was seen. */
   get peak(): number {
     return this.most
   }
-}
-
-/** Of the whole process, the heap included: what objects weigh, too. */
-export const heapUsed = (): number => {
-  liveArrayBuffers()
-  return process.memoryUsage().heapUsed
 }
 
 export const show = (bytes: number): string =>

@@ -69,8 +69,11 @@ for (const [kind, wire] of Object.entries(wires)) {
           frames.push(answer.success)
           handedOut += Frame.encodedLength(answer.success, role === "server")
         }
-        assert.isUndefined(next(decoder))
-        assert.strictEqual(decoder.bufferedBytes, i + 1 - handedOut)
+        // Sparing with assertions: there are up to 420,000 bytes.
+        if (next(decoder) !== undefined) assert.fail("one byte gave two frames")
+        if (decoder.bufferedBytes !== i + 1 - handedOut) {
+          assert.fail(`${decoder.bufferedBytes} bytes wait of ${i + 1}, of which frames have ${handedOut}`)
+        }
       }
       const { bufferedBytes, failure } = drain(decoder)
       const whole = FrameDecoder.decodeAll([bytes.slice()], options)

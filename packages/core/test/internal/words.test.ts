@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import { rotate, Words } from "../../src/internal/words.ts"
 import { elementOf, integer, maskingKey, oneOf } from "../support/arbitraries.ts"
-import { bigEndian, noise } from "../support/bytes.ts"
+import { bigEndian, concat, noise } from "../support/bytes.ts"
 
 /** RFC 6455 5.3 as it stands, on a range of a copy. */
 const naive = (bytes: Uint8Array, key: number, start: number, end: number): Uint8Array => {
@@ -22,8 +22,10 @@ describe("words", { timeout: 60_000 }, () => {
             const expected = naive(bytes, 0x12345678, start, end)
             const before = memory.slice(0, offset)
             new Words(bytes).mask(0x12345678, start, end)
-            assert.deepStrictEqual([...bytes], [...expected], `${start} to ${end} of ${length} at ${offset}`)
-            assert.deepStrictEqual(memory.slice(0, offset), before)
+            // Sparing with assertions: there are 20,240 ranges.
+            if (!Buffer.from(memory).equals(concat([before, expected]))) {
+              assert.fail(`${start} to ${end} of ${length} at ${offset}`)
+            }
           }
         }
       }

@@ -9,8 +9,17 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import { bigEndian, concat, cutsEvery, noise } from "./bytes.ts"
 
-export const integer = (minimum: number, maximum: number): Arbitrary.Arbitrary<number> =>
-  Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
+// Kept, because many have bounds that another generator gave, and are asked for anew with each of its values.
+const integers = new Map<string, Arbitrary.Arbitrary<number>>()
+
+export const integer = (minimum: number, maximum: number): Arbitrary.Arbitrary<number> => {
+  const bounds = `${minimum} ${maximum}`
+  const known = integers.get(bounds)
+  if (known !== undefined) return known
+  const made = Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
+  integers.set(bounds, made)
+  return made
+}
 
 export const boolean: Arbitrary.Arbitrary<boolean> = Arbitrary.schema(Schema.Boolean)
 

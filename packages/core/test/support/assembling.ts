@@ -4,7 +4,6 @@ import type * as FrameDecoder from "@websocket-stream/core/FrameDecoder"
 import * as MessageDecoder from "@websocket-stream/core/MessageDecoder"
 import type * as ProtocolError from "@websocket-stream/core/ProtocolError"
 import * as Result from "effect/Result"
-import { liveArrayBuffers } from "./garbage.ts"
 
 /** A decoder that no limit stops unless told otherwise. */
 export const makeDecoder = (options?: Partial<MessageDecoder.Options>): MessageDecoder.MessageDecoder =>
@@ -52,9 +51,3 @@ export const assembled = (
 /** Messages to compare: quick for long ones, and short where a test fails. */
 export const readableMessages = (messages: ReadonlyArray<MessageDecoder.Assembled>) =>
   messages.map((message) => ({ ...message, payload: Buffer.from(message.payload).toString("latin1") }))
-
-/** Bytes that somebody holds, in objects and in array buffers, once all others were collected. */
-export const liveMemory = (): { readonly objects: number; readonly arrayBuffers: number } => {
-  const arrayBuffers = liveArrayBuffers()
-  return { objects: process.memoryUsage().heapUsed, arrayBuffers }
-}

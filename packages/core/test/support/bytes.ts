@@ -29,15 +29,19 @@ export const copyAt = (bytes: Uint8Array, byteOffset: number): Uint8Array => {
   return copy
 }
 
-/** The pieces between the cuts, each an array of its own, at all alignments. Two equal cuts make an empty piece. */
+/** Copies of the pieces between the cuts, apart from each other, at all alignments. Two equal cuts make an empty piece. */
 export const splitAt = (bytes: Uint8Array, cuts: ReadonlyArray<number>): ReadonlyArray<Uint8Array> => {
   const ends = [...cuts].sort((a, b) => a - b)
   ends.push(bytes.length)
-  let start = 0
+  // One buffer for all: one for each byte of a stream was a third of the time that the laws took.
+  const copies = new ArrayBuffer(bytes.length + 16 * ends.length)
+  let [start, free] = [0, 0]
   return ends.map((end, i) => {
-    const piece = copyAt(bytes.subarray(start, end), i & 7)
+    const copy = new Uint8Array(copies, Math.ceil(free / 8) * 8 + (i & 7), end - start)
+    copy.set(bytes.subarray(start, end))
     start = end
-    return piece
+    free = copy.byteOffset + copy.length
+    return copy
   })
 }
 

@@ -3,7 +3,7 @@ import * as v8 from "node:v8"
 import * as vm from "node:vm"
 
 v8.setFlagsFromString("--expose-gc")
-const collect: () => void = vm.runInNewContext("gc")
+const collect: (options?: { readonly type: "minor" }) => void = vm.runInNewContext("gc")
 
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
@@ -21,10 +21,21 @@ export const isCollected = (ref: WeakRef<object>): Effect.Effect<boolean> =>
     return false
   })
 
-/** How many bytes the array buffers have that somebody holds. Without a turn, in which another test could make some. */
-export const liveArrayBuffers = (): number => {
-  collect()
-  // The memory of what was collected is given back by another thread, at the latest when the next collection begins.
-  collect()
-  return process.memoryUsage().arrayBuffers
+/** Bytes that somebody holds, in objects and in array buffers. */
+export interface Memory {
+  readonly objects: number
+  readonly arrayBuffers: number
 }
+
+/** What is left after a collection. Without a turn, in which another test could make some. */
+export const liveMemory = (): Memory => {
+  collect()
+  // The memory of what was collected is given back by another thread, at the latest when the next collection begins: a small
+  // one, because a whole one of a process with many tests takes a tenth of a second.
+  collect({ type: "minor" })
+  const { arrayBuffers, heapUsed } = process.memoryUsage()
+  return { objects: heapUsed, arrayBuffers }
+}
+
+/** How many bytes the array buffers have that somebody holds. */
+export const liveArrayBuffers = (): number => liveMemory().arrayBuffers

@@ -4,8 +4,8 @@
  */
 
 /** Every beginning of a character that is not yet the whole of it, with the length of the whole. */
-const beginnings: ReadonlyMap<string, number> = (() => {
-  const found = new Map<string, number>()
+const beginnings: ReadonlyMap<number, number> = (() => {
+  const found = new Map<number, number>()
   const isSurrogate = (code: number) => code >= 0xd800 && code <= 0xdfff
   // From U+0800 on, 64 characters after each other differ in their last byte only.
   for (let code = 0x80; code <= 0x10_ffff; code += code < 0x800 ? 1 : 64) {
@@ -28,6 +28,9 @@ export const check = (bytes: Uint8Array): { readonly invalidAt: number | undefin
   return { invalidAt: undefined, isWhole: start === bytes.length }
 }
 
-function keyOf(bytes: Uint8Array, start: number, end: number): string {
-  return String.fromCharCode(...bytes.subarray(start, end))
+// A first byte is never zero, so that no two beginnings are one number.
+function keyOf(bytes: Uint8Array, start: number, end: number): number {
+  let key = 0
+  for (let i = start; i < end; i++) key = key * 256 + bytes[i]!
+  return key
 }
