@@ -25,7 +25,7 @@ describe("R26: how long a client may take for its request", () => {
         socket.write(sends)
         const response = parse(Buffer.from(yield* takeAll(socket)))
         assert.deepStrictEqual([response.status, response.headers.get("connection")], [408, "close"])
-        yield* WebsocketClient.connect(url)
+        yield* servesOn(WebsocketClient.connect(url))
       }))
   }
 
@@ -50,7 +50,7 @@ describe("R26: how long a client may take for its request", () => {
         socket.write(Uint8Array.from(bytes))
         socket.resume()
         yield* event(socket, "close")
-        yield* Effect.scoped(WebsocketClient.connect(url, { tls: { ca: tls.cert } }))
+        yield* servesOn(WebsocketClient.connect(url, { tls: { ca: tls.cert } }))
       }))
   }
 
@@ -72,6 +72,9 @@ describe("R26: how long a client may take for its request", () => {
       assert.strictEqual(parse(Buffer.from(yield* late!)).status, 503)
     }))
 })
+
+// More than once: a busy machine may keep a client from its request for as long as a slow one.
+const servesOn = (connect: ReturnType<typeof WebsocketClient.connect>) => Effect.eventually(Effect.scoped(connect))
 
 // What was sent before has been read by the time that the answer to another request is there.
 const arrival = (port: number) => exchange(port, request({ headers: { Upgrade: undefined, Connection: "close" } }))
