@@ -1,16 +1,16 @@
 /** The `ws` package, as client and as server. */
 import * as Effect from "effect/Effect"
 import { on, once } from "node:events"
-import { WebSocket, WebSocketServer } from "ws"
+import { type ClientOptions, WebSocket, WebSocketServer } from "ws"
 import type { Waiting } from "./meeting.ts"
 import type { Closing, FramePeer, Message } from "./peer.ts"
 import { type Address, listen, type Transport } from "./transports.ts"
 
 /** A client's socket, for what a peer has no word for. */
-export const dial = Effect.fnUntraced(function*(address: Address) {
+export const dial = Effect.fnUntraced(function*(address: Address, options?: ClientOptions) {
   const url = address.socketPath === undefined ? address.url : `ws+unix:${address.socketPath}:/`
   const socket = yield* Effect.acquireRelease(
-    Effect.sync(() => new WebSocket(url, { ca: address.ca })),
+    Effect.sync(() => new WebSocket(url, { ca: address.ca, ...options })),
     (socket) => Effect.sync(() => socket.terminate())
   )
   const peer = fromSocket(socket)
