@@ -10,6 +10,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Procedures } from "../examples/rpc/procedures.ts"
 import * as Examples from "./support/examples.ts"
+import { listen } from "./support/transports.ts"
 
 const connect = Effect.fnUntraced(function*(url: string) {
   const protocol = RpcClient.layerProtocolSocket().pipe(
@@ -78,7 +79,7 @@ describe("examples/rpc", { timeout: Examples.timeout }, () => {
 
   it.live("says in one line why it cannot connect", () =>
     Effect.gen(function*() {
-      const { url } = yield* Effect.scoped(Examples.serve("rpc/server"))
+      const { url } = (yield* Effect.scoped(listen("TCP"))).address
       const { ended } = yield* Examples.run("rpc/client", url)
       const stderr = `the connection failed: connect ECONNREFUSED ${new URL(url).host}\n`
       assert.deepStrictEqual(yield* ended, { status: 1, signal: null, stderr })
