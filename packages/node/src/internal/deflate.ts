@@ -9,6 +9,7 @@ import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import { ProtocolError } from "@websocket-stream/core/ProtocolError"
 import type { Role } from "@websocket-stream/core/Role"
 import * as Result from "effect/Result"
+import { constants } from "node:buffer"
 import * as Zlib from "node:zlib"
 
 /** How hard to compress, and what. */
@@ -115,10 +116,10 @@ export class Inflater {
   }
 
   private options(streams: Streams, limit: number): Zlib.ZlibOptions {
-    // One byte more than the limit tells a message that is too large; zlib takes no 0.
+    // One byte more than the limit tells a message that is too large; zlib takes no 0, and no more than a buffer can have.
     return {
       info: true,
-      maxOutputLength: limit - streams.said.length + 1,
+      maxOutputLength: Math.min(limit - streams.said.length + 1, constants.MAX_LENGTH),
       ...this.window.dictionaryBehind(streams.said)
     }
   }
