@@ -1,5 +1,12 @@
 import { defineConfig } from "vitest/config"
 
+declare module "vitest" {
+  export interface ProvidedContext {
+    /** Whether a project's tests count for coverage, in scripts/coverage.mjs. */
+    readonly covered?: boolean
+  }
+}
+
 export default defineConfig({
   test: {
     // Test files share a worker: Effect is loaded once, not once per file.
@@ -16,12 +23,12 @@ export default defineConfig({
       {
         extends: true,
         root: "packages/core",
-        test: { name: "core", include: ["test/**/*.test.ts"] }
+        test: { name: "core", include: ["test/**/*.test.ts"], provide: { covered: true } }
       },
       {
         extends: true,
         root: "packages/node",
-        test: { name: "node", include: ["test/**/*.test.ts"] }
+        test: { name: "node", include: ["test/**/*.test.ts"], provide: { covered: true } }
       },
       { extends: true, root: "test", test: { name: "e2e", include: ["**/*.test.ts"] } },
       // The suite once more, over streams that split and delay. What has no stream under it would be the same again.
@@ -44,8 +51,9 @@ export default defineConfig({
       { extends: true, root: "bench", test: { name: "bench", include: [], benchmark: { include: ["**/*.bench.ts"] } } }
     ],
     coverage: {
-      provider: "v8",
-      // Taken from the root of each project.
+      provider: "custom",
+      customProviderModule: "./scripts/coverage.mjs",
+      // Taken from the root of each project that asks for it.
       include: ["**/src/**/*.ts"],
       exclude: ["**/index.ts", "**/bin.ts"],
       // No table: the last line of a run says how many tests there were. `pnpm coverage` prints it.
