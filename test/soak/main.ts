@@ -43,7 +43,7 @@ const clients = Flag.Int("clients").pipe(
 const seed = Flag.Int("seed").pipe(Flag.withDescription("Which clients; without it a new one"), Flag.optional)
 
 /** Milliseconds. Much longer than a busy machine keeps a well-behaved client from answering a ping. */
-const idleDeadline = 15_000
+const idleDeadline = 10_000
 
 const soak = Effect.fnUntraced(function*(options: {
   readonly clients: number
