@@ -11,6 +11,7 @@ import * as Result from "effect/Result"
 import type { Budget } from "./Budget.ts"
 import type { Frame } from "./Frame.ts"
 import type { FramePart } from "./FrameDecoder.ts"
+import * as Characters from "./internal/characters.ts"
 import { type Allocate, copyOf, Pieces, zeroed } from "./internal/pieces.ts"
 import * as Opcode from "./Opcode.ts"
 import { ProtocolError, type Reason } from "./ProtocolError.ts"
@@ -69,7 +70,7 @@ export interface Options {
   readonly budget: Budget
   /** Memory for a message, to be filled to the last byte: it need not be zeroed. Default: `new Uint8Array(length)`. */
   readonly allocate?: ((length: number) => Uint8Array) | undefined
-  /** Whether bytes are UTF-8, for texts that come whole, where the platform knows a faster way. Default: `Utf8`. */
+  /** Whether bytes are UTF-8, where the platform knows a faster way. Default: `Utf8`. */
   readonly isUtf8?: ((bytes: Uint8Array) => boolean) | undefined
 }
 
@@ -186,7 +187,9 @@ class Decoder implements MessageDecoder {
     // Between two characters, and with nothing behind: the rest is a text of its own.
     this.utf8 = fin && last && this.utf8 === Utf8.start
       ? this.isText(payload) ? Utf8.start : Utf8.invalid
-      : Utf8.advance(this.utf8, payload)
+      : this.isUtf8 === undefined
+      ? Utf8.advance(this.utf8, payload)
+      : Characters.advance(this.utf8, payload, this.isUtf8)
     // RFC 6455 8.1: "it MUST _Fail the WebSocket Connection_", and nothing says to wait for the rest.
     return this.utf8 === Utf8.invalid ? { _tag: "InvalidUtf8" } : undefined
   }

@@ -144,7 +144,7 @@ describe("a text", { timeout }, () => {
     assert.deepStrictEqual(readableMessages(theirs!.messages), readableMessages(ours!.messages))
   }, { arbitrary: { runs: 500 } })
 
-  it("asks that validator for what comes whole, and for nothing else", () => {
+  it("asks that validator for what comes whole, however short, and for no part of a few bytes", () => {
     const asked: Array<number> = []
     const decoder = makeDecoder({
       isUtf8: (bytes) => {

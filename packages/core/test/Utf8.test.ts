@@ -117,7 +117,7 @@ describe("Utf8, byte by byte", { timeout: 60_000 }, () => {
       mistakes.push(...mistakesWith(first))
       for (let second = 0; second < 0x100; second++) mistakes.push(...mistakesWith(first, second))
     }
-    assert.deepStrictEqual(mistakes, [])
+    assert.deepStrictEqual(mistakes.slice(0, 3), [])
   })
 
   it("every three and four bytes, but for those that no rule tells from each other", () => {
@@ -131,7 +131,7 @@ describe("Utf8, byte by byte", { timeout: 60_000 }, () => {
         }
       }
     }
-    assert.deepStrictEqual(mistakes, [])
+    assert.deepStrictEqual(mistakes.slice(0, 3), [])
   })
 
   it("every character there is", () => {

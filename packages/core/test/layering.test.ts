@@ -19,6 +19,7 @@ const levels: { readonly [name: string]: number } = {
   ProtocolError: 1,
   "internal/extensions": 1,
   "internal/words": 1,
+  "internal/characters": 1,
   Masking: 2,
   Origin: 2,
   PermessageDeflate: 2,
