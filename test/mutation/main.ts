@@ -41,6 +41,7 @@ const modules = [
   "OpeningHandshake",
   "PermessageDeflate",
   "Utf8",
+  "internal/characters",
   "internal/extensions",
   "internal/frameHeader",
   "internal/headers",

@@ -17,10 +17,10 @@ export const advance = (state: number, bytes: Uint8Array, isUtf8: (bytes: Uint8A
   return isUtf8(view(bytes, from, to)) ? Utf8.advance(Utf8.start, bytes, to) : Utf8.invalid
 }
 
-/** Where the last character begins, or the end where no character begins among the last four bytes. */
+/** Where the last character begins, or the end where none begins among the last three bytes. */
 const lastStart = (bytes: Uint8Array): number => {
   const { length } = bytes
-  // RFC 3629 3: a character has four bytes at most, and none but the first is other than 10xxxxxx.
-  for (let at = length - 1; at >= length - 4; at--) if ((bytes[at]! & 0xc0) !== 0x80) return at
+  // RFC 3629 3: a character has four bytes at most, so three where it is cut, and none but the first is other than 10xxxxxx.
+  for (let at = length - 1; at >= length - 3; at--) if ((bytes[at]! & 0xc0) !== 0x80) return at
   return length
 }
