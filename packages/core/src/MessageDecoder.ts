@@ -115,10 +115,10 @@ class Decoder implements MessageDecoder {
   private fragments = 0
   private utf8 = Utf8.start
   private readonly allocate: Allocate
-  private readonly isUtf8: ((bytes: Uint8Array) => boolean) | undefined
+  private readonly isUtf8: (bytes: Uint8Array) => boolean
   private lazyPieces: Pieces | undefined = undefined
 
-  constructor({ allocate = zeroed, budget, isUtf8, maxFragments, maxHeldBytes, maxMessageSize }: Options) {
+  constructor({ allocate = zeroed, budget, isUtf8 = isText, maxFragments, maxHeldBytes, maxMessageSize }: Options) {
     this.allocate = allocate
     this.isUtf8 = isUtf8
     this.maxMessageSize = maxMessageSize
@@ -134,7 +134,7 @@ class Decoder implements MessageDecoder {
   isMessage({ fin, opcode, payload, rsv1 }: Frame): boolean {
     if (!fin || rsv1 || this.opcode !== Opcode.Continuation) return false
     if (!(payload.length <= this.maxMessageSize && this.maxFragments >= 1)) return false
-    return opcode === Opcode.Binary || (opcode === Opcode.Text && this.isText(payload))
+    return opcode === Opcode.Binary || (opcode === Opcode.Text && this.isUtf8(payload))
   }
 
   receive(part: FramePart, inPieces = false): Result.Result<Assembled | undefined, ProtocolError> {
@@ -186,16 +186,10 @@ class Decoder implements MessageDecoder {
     if (this.opcode !== Opcode.Text || this.compressed) return undefined
     // Between two characters, and with nothing behind: the rest is a text of its own.
     this.utf8 = fin && last && this.utf8 === Utf8.start
-      ? this.isText(payload) ? Utf8.start : Utf8.invalid
-      : this.isUtf8 === undefined
-      ? Utf8.advance(this.utf8, payload)
+      ? this.isUtf8(payload) ? Utf8.start : Utf8.invalid
       : Characters.advance(this.utf8, payload, this.isUtf8)
     // RFC 6455 8.1: "it MUST _Fail the WebSocket Connection_", and nothing says to wait for the rest.
     return this.utf8 === Utf8.invalid ? { _tag: "InvalidUtf8" } : undefined
-  }
-
-  private isText(payload: Uint8Array): boolean {
-    return this.isUtf8 === undefined ? Utf8.advance(Utf8.start, payload) === Utf8.start : this.isUtf8(payload)
   }
 
   private keep({ fin, lent, payload }: FramePart): Reason | undefined {
@@ -236,3 +230,5 @@ class Decoder implements MessageDecoder {
     return Result.fail(new ProtocolError({ reason }))
   }
 }
+
+const isText = (bytes: Uint8Array): boolean => Utf8.advance(Utf8.start, bytes) === Utf8.start
