@@ -73,6 +73,8 @@ export interface FrameDecoder {
   readonly nextPart: () => Result.Result<FramePart | undefined, ProtocolError>
   /** How many bytes were pushed and are not yet part of a frame handed out. 0 after a failure. */
   readonly bufferedBytes: number
+  /** Whether it is between frames, with no bytes and without a failure: as it was made, and fit for any other connection. */
+  readonly isIdle: boolean
 }
 
 /**
@@ -257,6 +259,10 @@ class Decoder implements FrameDecoder {
       if (part !== undefined) return Result.succeed(part)
     }
     return this.failed ?? needsMore
+  }
+
+  get isIdle(): boolean {
+    return this.bufferedBytes === 0 && this.failed === undefined
   }
 
   private startChunk(chunk: Uint8Array): void {

@@ -54,6 +54,25 @@ for (const [kind, wire] of Object.entries(wires)) {
   )
 
   it.prop(
+    `between frames it is as good as new: ${kind}`,
+    { before: withCuts(validWire(length)), wire, ownsChunks: boolean },
+    ({ before: { cuts, wire: { bytes: past } }, ownsChunks, wire: { bytes, role, rsv1 } }) => {
+      const options = { role, rsv1, maxFrameSize: noLimit, ownsChunks }
+      const decoder = FrameDecoder.make(options)
+      for (const chunk of splitAt(past, cuts)) {
+        decoder.push(chunk)
+        drain(decoder)
+      }
+      // Of the other role's bytes it fails, and is not idle.
+      if (!decoder.isIdle) return
+      decoder.push(bytes.slice())
+      const decoded = { ...drain(decoder), bufferedBytes: decoder.bufferedBytes }
+      assert.deepStrictEqual(readableDecoding(decoded), readableDecoding(FrameDecoder.decodeAll([bytes], options)))
+    },
+    { timeout, arbitrary: { runs: 100 } }
+  )
+
+  it.prop(
     `B5 asking for more between any two bytes loses none: ${kind}`,
     { wire, maxFrameSize, ownsChunks: boolean },
     ({ maxFrameSize, ownsChunks, wire: { bytes, role, rsv1 } }) => {

@@ -1,6 +1,6 @@
 /** A `WebsocketStream`: the two halves over one port, and the mode that they share. */
 import * as Frame from "@websocket-stream/core/Frame"
-import * as FrameDecoder from "@websocket-stream/core/FrameDecoder"
+import type { FrameDecoder } from "@websocket-stream/core/FrameDecoder"
 import type { Limits } from "@websocket-stream/core/Limits"
 import type { Role } from "@websocket-stream/core/Role"
 import type { NonEmptyReadonlyArray } from "effect/Array"
@@ -8,9 +8,9 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Io, ReadError, WriteError } from "../WebsocketError.ts"
 import type { Mode, WebsocketStream } from "../WebsocketStream.ts"
-import { allocate } from "./allocate.ts"
 import { FrameReader, type Modal } from "./frameReader.ts"
 import { FrameWriter } from "./frameWriter.ts"
+import * as PooledDecoder from "./pooledDecoder.ts"
 import * as Port from "./port.ts"
 
 export interface FrameStreamOptions extends Port.PortOptions {
@@ -40,7 +40,7 @@ export interface Estate {
   readonly role: Role
   readonly limits: Limits
   readonly port: Port.Port
-  readonly decoder: FrameDecoder.FrameDecoder
+  readonly decoder: FrameDecoder
   readonly writer: FrameWriter
   /** The frame that was parsed already. */
   readonly ahead: Frame.Frame | undefined
@@ -53,7 +53,7 @@ export class FrameStream implements Port.Listener, Modal {
   private readonly writer: FrameWriter
   private readonly port: Port.Port
   private readonly limits: Limits
-  private readonly decoder: FrameDecoder.FrameDecoder
+  private readonly decoder: FrameDecoder
   private lazyReader: FrameReader | undefined = undefined
   private successor: Incoming | undefined = undefined
   private current: Mode
@@ -65,7 +65,7 @@ export class FrameStream implements Port.Listener, Modal {
     this.port = Port.open(source, this, options)
     const { ownsChunks } = this.port
     this.limits = limits
-    this.decoder = FrameDecoder.make({ role, maxFrameSize: limits.maxFrameSize, rsv1, ownsChunks, allocate })
+    this.decoder = PooledDecoder.make({ role, maxFrameSize: limits.maxFrameSize, rsv1, ownsChunks })
     this.writer = new FrameWriter(this.port, role === "client", this)
     // A copy, because the head is the caller's, and the decoder may write to what it is given.
     if (head !== undefined && head.length > 0) this.decoder.push(new Uint8Array(head))

@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingHttpHeaders, IncomingMessage } from "node:http"
 import { Duplex } from "node:stream"
+import { shared } from "./sharedText.ts"
 
 /** An upgrade, as `node:http` would have it. */
 export interface Head {
@@ -87,7 +88,7 @@ const resource = {}
 // Which of several lines of one name are joined, and how, and which are dropped, is Node's to say.
 const join = (lines: ReadonlyArray<string>): IncomingHttpHeaders => {
   const headers: IncomingHttpHeaders = {}
-  for (let i = 0; i < lines.length; i += 2) addLine.call(message, lines[i]!, lines[i + 1]!, headers)
+  for (let i = 0; i < lines.length; i += 2) addLine.call(message, lines[i]!, shared(lines[i + 1]!), headers)
   return headers
 }
 

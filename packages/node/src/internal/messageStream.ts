@@ -4,9 +4,11 @@ import * as Close from "@websocket-stream/core/Close"
 import * as CloseCode from "@websocket-stream/core/CloseCode"
 import * as Connection from "@websocket-stream/core/Connection"
 import type { EncodeError } from "@websocket-stream/core/EncodeError"
+import type { Limits } from "@websocket-stream/core/Limits"
 import type * as Message from "@websocket-stream/core/Message"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import type { Parameters } from "@websocket-stream/core/PermessageDeflate"
+import type { Role } from "@websocket-stream/core/Role"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
@@ -18,7 +20,7 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { isUtf8 } from "node:buffer"
-import type { Closed, Websocket } from "../Websocket.ts"
+import type { Closed, Sendable, SendOptions, Websocket } from "../Websocket.ts"
 import { Encode, type Io, type ReadError, WriteError } from "../WebsocketError.ts"
 import { allocate } from "./allocate.ts"
 import { forEachBatch, forEachItem } from "./consumer.ts"
@@ -78,15 +80,7 @@ export class MessageStream implements Incoming, Replier, Metered {
     this.subprotocol = options.subprotocol
     this.closeDeadline = options.closeDeadline
     this.meter = options.meter
-    this.connection = Connection.make({
-      role,
-      maxMessageSize: limits.maxMessageSize,
-      maxFragments: limits.maxFragments,
-      maxHeldBytes: limits.maxHeldBytes,
-      budget,
-      allocate,
-      isUtf8
-    })
+    this.connection = Connection.make(connectionOptions(role, limits))
     const deflater = deflate === undefined ? undefined : new Deflater(role, deflate, compression)
     const inflater = deflate === undefined ? undefined : new Inflater(role, deflate, limits.maxInflatedSize)
     this.writer = new MessageWriter(port, writer, this.connection, deflater, options.meter)
@@ -128,12 +122,14 @@ export class MessageStream implements Incoming, Replier, Metered {
     return Effect.andThen(Effect.acquireRelease(one.take(1), () => one.release(1)), this.receivePieces())
   }
 
+  // Bound, as handlers keep them for as long as they run: a closure and its context weigh twice the 48 bytes.
+
   get send(): Websocket["Service"]["send"] {
-    return (message, options) => this.writer.sendAll([message], options?.compress ?? true)
+    return this.sendOne.bind(this)
   }
 
   get sendAll(): Websocket["Service"]["sendAll"] {
-    return (messages, options) => this.writer.sendAll(messages, options?.compress ?? true)
+    return this.sendMany.bind(this)
   }
 
   get sendStream(): Websocket["Service"]["sendStream"] {
@@ -269,6 +265,14 @@ export class MessageStream implements Incoming, Replier, Metered {
     this.port.destroy(error)
   }
 
+  private sendOne(message: Sendable, options?: SendOptions): Effect.Effect<void, WriteError> {
+    return this.sendMany([message], options)
+  }
+
+  private sendMany(messages: NonEmptyReadonlyArray<Sendable>, options?: SendOptions): Effect.Effect<void, WriteError> {
+    return this.writer.sendAll(messages, options?.compress ?? true)
+  }
+
   private closeBy(close: Close.Close): Effect.Effect<Close.Close, WriteError> {
     return Effect.suspend(() => {
       const error = this.beginClosing(close)
@@ -351,6 +355,17 @@ const isClean = ({ reason }: ReadError): boolean => reason._tag === "Closed" && 
 
 const voidIfClean = (failure: Exit.Exit<never, ReadError>): Effect.Effect<void, ReadError> =>
   Effect.catchIf(failure, isClean, () => Effect.void)
+
+// A server's connections share one, which each of them keeps.
+const connectionOptions = (role: Role, limits: Limits): Connection.Options => {
+  if (newest?.role !== role || newest.limits !== limits) {
+    const { maxFragments, maxHeldBytes, maxMessageSize } = limits
+    newest = { role, limits, maxMessageSize, maxFragments, maxHeldBytes, budget, allocate, isUtf8 }
+  }
+  return newest
+}
+
+let newest: Connection.Options & { readonly limits: Limits } | undefined
 
 // What unfinished messages hold, of all connections of the process together.
 const budget = Budget.make()
