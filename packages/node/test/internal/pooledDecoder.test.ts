@@ -50,7 +50,11 @@ describe("PooledDecoder", () => {
         }
         for (const { chunks, frames, whole } of all) {
           const { failure } = drain(whole)
-          const decoding = { frames: frames.flatMap(({ frames }) => frames), failure, bufferedBytes: whole.bufferedBytes }
+          const decoding = {
+            frames: frames.flatMap(({ frames }) => frames),
+            failure,
+            bufferedBytes: whole.bufferedBytes
+          }
           assert.deepStrictEqual(
             readableDecoding(decoding),
             readableDecoding(FrameDecoder.decodeAll(chunks, options))
