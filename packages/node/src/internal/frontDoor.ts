@@ -8,7 +8,7 @@ import { constVoid } from "effect/Function"
 import type { Server } from "node:http"
 import type { Socket } from "node:net"
 import { type Handle, readBy, type Reader, Taken } from "./handle.ts"
-import { memoryOf } from "./handlePort.ts"
+import { flushBehind, memoryOf } from "./handlePort.ts"
 import { type Head, type HeadParser, headParser } from "./headParser.ts"
 import { ListeningHandle } from "./listeningHandle.ts"
 import type { Reception } from "./reception.ts"
@@ -80,7 +80,7 @@ export class FrontDoor implements Reader, Swept {
     handle.setNoDelay?.(true)
     const rest = head.size === count ? undefined : bytes.slice(head.size)
     const arrival = new DirectArrival(this.listening, handle, head, memory, rest)
-    this.reception.receive(arrival)
+    flushBehind(() => this.reception.receive(arrival))
     arrival.rest()
   }
 

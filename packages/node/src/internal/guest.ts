@@ -53,12 +53,12 @@ export class Guest<A, E, R, RA> implements Visitor {
   /** Begins a fiber, which is the guest's own until it has left. */
   enter(): void {
     const { context, isTraced, shift } = this.host
-    const request = new ReceivedRequest(this.arrival!, this.offer!)
+    const request = new GuestRequest(this, this.arrival!, this.offer!)
     // Has all that the handler asks for: the rest by the signature of `run`, and the two of every connection.
-    const own: Context.Context<any> = context.pipe(
-      Context.add(Current, this),
-      Context.add(Scope.Scope, this.scope),
-      Context.add(WebsocketRequest, request)
+    const own: Context.Context<any> = Context.add(
+      Context.add(context, Scope.Scope, this.scope),
+      WebsocketRequest,
+      request
     )
     shift.guests.add(this)
     this.fiber = Effect.runForkWith(own)(isTraced ? traced(request, stay) : stay)
@@ -159,15 +159,28 @@ export class Guest<A, E, R, RA> implements Visitor {
   }
 }
 
-/** Whose fiber it is. */
-class Current extends Context.Service<Current, Pick<Guest<any, unknown, any, any>, "visit" | "leave">>()(
-  "@websocket-stream/node/internal/Guest"
-) {}
+/** Tells whose fiber it is, too: a service of its own for that would weigh 48 bytes more. */
+class GuestRequest extends ReceivedRequest {
+  // Not to be seen by the handler, nor where it prints its request.
+  readonly #guest: Guest<any, unknown, any, any>
+
+  constructor(guest: Guest<any, unknown, any, any>, arrival: Arrival, offer: OpeningHandshake.Offer) {
+    super(arrival, offer)
+    this.#guest = guest
+  }
+
+  get guest(): Guest<any, unknown, any, any> {
+    return this.#guest
+  }
+}
+
+/** The `WebsocketRequest` of the context, by what we know of it. */
+class Current extends Context.Service<Current, GuestRequest>()(WebsocketRequest.key) {}
 
 // One for all, which knows its guest by the context: of each connection's own it would hold four closures for as long as it lasts.
 const stay = Effect.onExit(
-  Current.use((guest) => guest.visit),
-  (exit) => Current.use((guest) => guest.leave(exit))
+  Current.use(({ guest }) => guest.visit),
+  (exit) => Current.use(({ guest }) => guest.leave(exit))
 )
 
 const tookTooLong = () => new Refusal({ status: 503, body: "it took too long to find out who may connect\n" })
