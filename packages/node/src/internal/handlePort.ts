@@ -9,6 +9,8 @@ import type { Socket } from "node:net"
 import { getDefaultHighWaterMark } from "node:stream"
 import { getSystemErrorName } from "node:util"
 import type { Io } from "../WebsocketError.ts"
+import { Ending } from "./ending.ts"
+import { flushSoon } from "./flushing.ts"
 import type { Handle, Taken } from "./handle.ts"
 import * as Private from "./handle.ts"
 import { ioReason, lingering, prematureClose } from "./io.ts"
@@ -90,8 +92,7 @@ export class HandlePort implements Port, Private.Reader {
     if (this.queuedBytes >= this.highWaterMark) this.isFull = true
     if (this.isReceiving || this.flushes || this.sending !== undefined) return
     this.flushes = true
-    // One tick for all, and not one for each of a broadcast.
-    if (flushing.push(this) === 1 && !isFlushedBehind) process.nextTick(flushAll)
+    flushSoon(this)
   }
 
   get isWritable(): boolean {
@@ -200,7 +201,7 @@ export class HandlePort implements Port, Private.Reader {
     if (this.wantsBytes) this.start()
   }
 
-  /** @internal for `write` */
+  /** @internal for `flushSoon` */
   flush(): void {
     this.flushes = false
     const { handle, queue } = this
@@ -306,7 +307,6 @@ export class HandlePort implements Port, Private.Reader {
     return this.handle === undefined || this.socket?.destroyed === true
   }
 
-  // Made when it begins: most connections are far from it.
   private get ending(): Ending {
     return this.lazyEnding ??= new Ending()
   }
@@ -316,19 +316,6 @@ export class HandlePort implements Port, Private.Reader {
     if (error == null && this.ending.ended) return undefined
     return ioReason(error ?? prematureClose())
   }
-}
-
-/** How far the end of a connection has come. */
-class Ending {
-  error: Error | undefined = undefined
-  /** Whoever waits for it. */
-  finished: (() => void) | undefined = undefined
-  /** The peer's side. */
-  ended = false
-  /** Ours: it is to end, is told to the system, has ended. */
-  shutsDown = false
-  isShuttingDown = false
-  isShutDown = false
 }
 
 // Milliseconds.
@@ -372,28 +359,6 @@ function onShutDown(this: { readonly port: HandlePort }, status: number): void {
 
 function onSocketClose(this: AttachedSocket): void {
   this[port].destroy()
-}
-
-/** Does what may write, and flushes behind it: a tick for that is 4 of the 140 microseconds to accept a connection. */
-export const flushBehind = (act: () => void): void => {
-  // Somebody flushes already.
-  if (isFlushedBehind || flushing.length > 0) return act()
-  isFlushedBehind = true
-  try {
-    act()
-  } finally {
-    isFlushedBehind = false
-    if (flushing.length > 0) flushAll()
-  }
-}
-
-let flushing: Array<HandlePort> = []
-let isFlushedBehind = false
-
-const flushAll = (): void => {
-  const ports = flushing
-  flushing = []
-  for (const port of ports) port.flush()
 }
 
 const closed = (port: HandlePort): void => port.closed()
