@@ -88,9 +88,29 @@ const resource = {}
 // Which of several lines of one name are joined, and how, and which are dropped, is Node's to say.
 const join = (lines: ReadonlyArray<string>): IncomingHttpHeaders => {
   const headers: IncomingHttpHeaders = {}
-  for (let i = 0; i < lines.length; i += 2) addLine.call(message, lines[i]!, shared(lines[i + 1]!), headers)
+  for (let i = 0; i < lines.length; i += 2) addLine.call(message, lines[i]!, lines[i + 1]!, headers)
+  for (const name of common) {
+    const value = headers[name]
+    if (value !== undefined) headers[name] = shared(value)
+  }
   return headers
 }
+
+// What clients of a kind say alike. No key, cookie or password is among it: each would be held beyond its connection, for nobody.
+const common = [
+  "host",
+  "connection",
+  "upgrade",
+  "sec-websocket-version",
+  "sec-websocket-extensions",
+  "sec-websocket-protocol",
+  "origin",
+  "user-agent",
+  "accept-encoding",
+  "accept-language",
+  "cache-control",
+  "pragma"
+] as const
 
 const addLine: (this: object, name: string, value: string, headers: IncomingHttpHeaders) => void = Reflect.get(
   IncomingMessage.prototype,
