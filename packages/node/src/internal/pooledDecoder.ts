@@ -85,21 +85,17 @@ class Pool {
 const idleAtMost = 64
 
 const poolOf = (options: PoolOptions): Pool => {
-  // The connections of a server, one after the other: a key made for each would be 2 of the 140 microseconds to accept one.
-  if (newest !== undefined && isSame(newest.options, options)) return newest
-  const key = `${options.role} ${options.maxFrameSize} ${options.ownsChunks} ${options.rsv1}`
-  newest = pools.get(key)
-  if (newest === undefined) {
-    // A process has few limits. One that makes them up for each connection is not to hold them all.
-    if (pools.size >= poolsAtMost) pools.clear()
-    pools.set(key, newest = new Pool(options))
-  }
-  return newest
+  const known = pools.find((pool) => isSame(pool.options, options))
+  if (known !== undefined) return known
+  // A process has few limits. One that makes them up for each connection is not to hold them all.
+  if (pools.length >= poolsAtMost) pools.length = 0
+  const pool = new Pool(options)
+  pools.push(pool)
+  return pool
 }
 
 const isSame = (a: PoolOptions, b: PoolOptions): boolean =>
   a.role === b.role && a.maxFrameSize === b.maxFrameSize && a.ownsChunks === b.ownsChunks && a.rsv1 === b.rsv1
 
 const poolsAtMost = 64
-const pools = new Map<string, Pool>()
-let newest: Pool | undefined
+const pools: Array<Pool> = []
