@@ -2,6 +2,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { turn } from "../support/settled.ts"
 import type { Coverage } from "./coverage.ts"
 import { minimise } from "./minimise.ts"
 import { Random } from "./random.ts"
@@ -107,4 +108,3 @@ const triesForFailures = 5000
 const triesForCorpus = 30
 
 // Of the event loop: others run beside this in the tests, and timers and signals are looked at.
-const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))

@@ -1,5 +1,6 @@
 /** What nobody has caught: it belongs to the input that was being tried. */
 import * as Effect from "effect/Effect"
+import { turn } from "../support/settled.ts"
 
 /** Dies, after the check, of what it left behind in the process. */
 export const guarded = (check: Effect.Effect<void>): Effect.Effect<void> =>
@@ -19,4 +20,3 @@ const listen = (how: "on" | "off", listener: (error: unknown) => void): void => 
 }
 
 // A rejection is told of behind all microtasks, and a warning in a tick of its own.
-const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))

@@ -9,9 +9,8 @@ import * as Http from "node:http"
 import { Socket } from "node:net"
 import { gone, proper, type Request, serve } from "./support/rawServer.ts"
 import { refusal } from "./support/refusal.ts"
+import { turn } from "./support/server.ts"
 import { event, park } from "./support/streams.ts"
-
-const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
 /** Our own end of a connection, to look at. */
 class Watched extends Http.Agent {

@@ -14,12 +14,11 @@ import { asText, encode, text } from "./support/frames.ts"
 import { listen } from "./support/http.ts"
 import { gone, proper, type Request, serve } from "./support/rawServer.ts"
 import { refusal } from "./support/refusal.ts"
+import { turn } from "./support/server.ts"
 import { Steps } from "./support/stepping.ts"
 import { assertClosed, reasonOf } from "./support/streams.ts"
 
 const open = (socket: Socket, request: Request) => socket.write(proper(request))
-
-const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
 const assertHandshake = (reason: OpenError["reason"], expected: ResponseReason) => {
   if (reason._tag !== "Handshake") return assert.fail(`${reason._tag}: ${reason.message}`)

@@ -1,59 +1,61 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { flushBehind, flushSoon } from "../../src/internal/flushing.ts"
+import { turn } from "../support/server.ts"
 
-const nextTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+/** Notes what is flushed, in its order. */
+const recorder = () => {
+  const seen: Array<string> = []
+  return { seen, queue: (name: string) => flushSoon({ flush: () => seen.push(name) }) }
+}
 
 // One after the other: what waits is the process's.
 describe("flushing", { concurrent: false }, () => {
   it.effect("comes behind the tick, once for each who queued", () =>
     Effect.gen(function*() {
-      const flushed: Array<string> = []
-      for (const name of ["a", "b"]) flushSoon({ flush: () => flushed.push(name) })
-      assert.deepStrictEqual(flushed, [])
-      yield* nextTurn
-      assert.deepStrictEqual(flushed, ["a", "b"])
-      yield* nextTurn
-      assert.deepStrictEqual(flushed, ["a", "b"])
+      const { queue, seen } = recorder()
+      for (const name of ["a", "b"]) queue(name)
+      assert.deepStrictEqual(seen, [])
+      yield* turn
+      assert.deepStrictEqual(seen, ["a", "b"])
+      yield* turn
+      assert.deepStrictEqual(seen, ["a", "b"])
     }))
 
   it.effect("comes behind what is done, all of it together, and not again", () =>
     Effect.gen(function*() {
-      const seen: Array<string> = []
-      const queue = (name: string) => flushSoon({ flush: () => seen.push(name) })
+      const { queue, seen } = recorder()
       flushBehind(() => {
         queue("a")
         flushBehind(() => queue("b"))
         seen.push("done")
       })
       assert.deepStrictEqual(seen, ["done", "a", "b"])
-      yield* nextTurn
+      yield* turn
       assert.deepStrictEqual(seen, ["done", "a", "b"])
     }))
 
   it.effect("leaves to the tick what waits for it already", () =>
     Effect.gen(function*() {
-      const flushed: Array<string> = []
-      const queue = (name: string) => flushSoon({ flush: () => flushed.push(name) })
+      const { queue, seen } = recorder()
       queue("a")
       flushBehind(() => queue("b"))
-      assert.deepStrictEqual(flushed, [])
-      yield* nextTurn
-      assert.deepStrictEqual(flushed, ["a", "b"])
+      assert.deepStrictEqual(seen, [])
+      yield* turn
+      assert.deepStrictEqual(seen, ["a", "b"])
     }))
 
   it.effect("comes, too, behind what throws", () =>
     Effect.gen(function*() {
-      const flushed: Array<string> = []
-      const queue = (name: string) => flushSoon({ flush: () => flushed.push(name) })
+      const { queue, seen } = recorder()
       assert.throws(() =>
         flushBehind(() => {
           queue("a")
           throw new Error("of the application")
         }), "of the application")
-      assert.deepStrictEqual(flushed, ["a"])
+      assert.deepStrictEqual(seen, ["a"])
       queue("b")
-      yield* nextTurn
-      assert.deepStrictEqual(flushed, ["a", "b"])
+      yield* turn
+      assert.deepStrictEqual(seen, ["a", "b"])
     }))
 })
