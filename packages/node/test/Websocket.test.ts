@@ -14,6 +14,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { duplexPair } from "node:stream"
+import * as Pairs from "./support/pairs.ts"
 
 const streams = Effect.gen(function*() {
   const [near, far] = duplexPair()
@@ -72,6 +73,44 @@ describe("Websocket.make", () => {
       const ws = yield* Websocket.make(server, brief)
       const received = yield* Stream.runCollect(Stream.take(ws.messages, 3))
       assert.deepStrictEqual(received.map(({ payload }) => [...payload]), [[1], [2], [3]])
+    }))
+
+  for (const [kind, pair] of Pairs.kinds) {
+    it.live(`may be made by a fiber that a frame has woken, and goes on with what comes next: ${kind}`, () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* pair
+        const server = yield* WebsocketStream.make(ours, { role: "server" })
+        const client = yield* WebsocketStream.make(peer, { role: "client" })
+        const made = yield* Effect.forkChild(
+          Effect.flatMap(server.read, () => Websocket.make(server, brief)),
+          { startImmediately: true }
+        )
+        yield* client.write(Opcode.Text, "first")
+        const ws = yield* Fiber.join(made)
+        yield* client.write(Opcode.Text, "Hello")
+        assert.strictEqual(textOf(yield* ws.receive), "Hello")
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("tells writers that wait for room", () =>
+    Effect.gen(function*() {
+      const { server } = yield* streams
+      yield* server.write(Opcode.Binary, new Uint8Array(1_000_000))
+      const waiting = yield* Effect.forkChild(
+        Effect.flip(server.write(Opcode.Text, "x")),
+        { startImmediately: true }
+      )
+      yield* Websocket.make(server, brief)
+      assert.strictEqual((yield* Fiber.join(waiting)).reason._tag, "Busy")
+    }))
+
+  it.live("sends nothing behind a Close frame that was written before", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* streams
+      yield* server.write(Opcode.Close, closeBody(4000))
+      const ws = yield* Websocket.make(server, brief)
+      assert.strictEqual((yield* Effect.flip(ws.send("x"))).reason._tag, "Closed")
+      assert.strictEqual((yield* client.read).opcode, Opcode.Close)
     }))
 
   it.live("refuses a stream that was taken over, one that is not ours, and options out of range", () =>

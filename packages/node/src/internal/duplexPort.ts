@@ -16,7 +16,7 @@ export class DuplexPort implements Port {
   /** Whether chunks are ours alone, to write to: sockets allocate for each read, other streams may pass on what they got. */
   readonly ownsChunks: boolean
   private readonly duplex: Duplex
-  private readonly listener: Listener
+  listener: Listener
   private flowing = false
   private corked = false
   private isReceiving = false

@@ -46,6 +46,7 @@ export class FrameReader extends Supply<Frame> {
   push(chunk: Uint8Array, lent: boolean): boolean {
     this.decoder.push(chunk, lent)
     this.wake()
+    if (lent) this.decoder.keep()
     return this.isAwaited
   }
 

@@ -8,6 +8,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Io, ReadError, WriteError } from "../WebsocketError.ts"
 import type { Mode, WebsocketStream } from "../WebsocketStream.ts"
+import type { Ended } from "./frameQueue.ts"
 import { FrameReader, type Modal } from "./frameReader.ts"
 import { FrameWriter } from "./frameWriter.ts"
 import * as PooledDecoder from "./pooledDecoder.ts"
@@ -23,16 +24,10 @@ export interface FrameStreamOptions extends Port.PortOptions {
   readonly greeting?: Uint8Array | undefined
 }
 
-/** What comes in, for whoever takes it: the frames' readers, or a `Websocket`. */
-export interface Incoming {
-  /** Bytes came, on loan or for good. Answers whether more are wanted now. */
-  readonly push: (chunk: Uint8Array, lent: boolean) => boolean
-  /** There will be no more bytes. */
-  readonly end: (reason: "Peer" | "Us" | Io) => void
-  /** As `end`, and what nobody has taken yet is gone. */
+/** Whoever takes a stream over: from then on it is told what the port tells, instead of the stream. */
+export interface Successor extends Port.Listener {
+  /** The stream's scope has closed: there will be nothing to receive nor to send, and what nobody has taken yet is gone. */
   readonly abandon: () => void
-  /** There is room for writes again. */
-  readonly drain?: () => void
 }
 
 /** What a stream consists of, for a `Websocket` that takes it over. */
@@ -41,21 +36,22 @@ export interface Estate {
   readonly limits: Limits
   readonly port: Port.Port
   readonly decoder: FrameDecoder
-  readonly writer: FrameWriter
   /** The frame that was parsed already. */
   readonly ahead: Frame.Frame | undefined
   /** Why there will be no more bytes. */
   readonly ended: "Peer" | "Us" | Io | undefined
+  /** How far the writing has come to its end, if anybody has written. */
+  readonly written: Ended | undefined
 }
 
 export class FrameStream implements Port.Listener, Modal {
   readonly role: Role
-  private readonly writer: FrameWriter
   private readonly port: Port.Port
   private readonly limits: Limits
   private readonly decoder: FrameDecoder
   private lazyReader: FrameReader | undefined = undefined
-  private successor: Incoming | undefined = undefined
+  private lazyWriter: FrameWriter | undefined = undefined
+  private successor: Successor | undefined = undefined
   private current: Mode
 
   constructor(source: Port.Source, options: FrameStreamOptions) {
@@ -66,7 +62,6 @@ export class FrameStream implements Port.Listener, Modal {
     const { ownsChunks } = this.port
     this.limits = limits
     this.decoder = PooledDecoder.make({ role, maxFrameSize: limits.maxFrameSize, rsv1, ownsChunks })
-    this.writer = new FrameWriter(this.port, role === "client", this)
     // A copy, because the head is the caller's, and the decoder may write to what it is given.
     if (head !== undefined && head.length > 0) this.decoder.push(new Uint8Array(head))
     this.port.attach()
@@ -126,48 +121,56 @@ export class FrameStream implements Port.Listener, Modal {
     return this.lazyReader
   }
 
-  private get incoming(): Incoming {
-    return this.successor ?? this.reader
+  /** Who writes here, in the same way. */
+  private get writer(): FrameWriter {
+    if (this.lazyWriter !== undefined) return this.lazyWriter
+    this.lazyWriter = new FrameWriter(this.port, this.role === "client", this)
+    if (this.successor !== undefined) this.lazyWriter.yieldUp()
+    return this.lazyWriter
   }
 
   /** Hands the stream over; its own reads and writes fail with `Busy` from then on. Answers nothing the second time. */
-  takeOver<A extends Incoming>(succeed: (estate: Estate) => A): A | undefined {
+  takeOver<A extends Successor>(succeed: (estate: Estate) => A): A | undefined {
     if (this.successor !== undefined) return undefined
-    const { decoder, limits, port, role, writer } = this
+    const { decoder, limits, port, role } = this
     const { ahead, ended } = this.lazyReader?.yieldUp() ?? unread
-    writer.yieldUp()
-    const successor = succeed({ role, limits, port, decoder, writer, ahead, ended })
+    const written = this.lazyWriter?.yieldUp()
+    const successor = succeed({ role, limits, port, decoder, ahead, ended, written })
     this.successor = successor
+    port.listener = successor
     return successor
   }
 
   close(linger: Duration.Input): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.writer.end("Us")
-      this.incoming.abandon()
+      if (this.successor === undefined) {
+        this.writer.end("Us")
+        this.reader.abandon()
+      } else {
+        this.successor.abandon()
+      }
       return this.port.close(linger)
     })
   }
 
   onChunk(chunk: Uint8Array, lent: boolean): boolean {
-    const wantsMore = this.incoming.push(chunk, lent)
-    if (lent) this.decoder.keep()
-    return wantsMore
+    const wantsMore = this.reader.push(chunk, lent)
+    // Whoever was woken by it and has taken over has asked for more in vain, in the middle of this.
+    return wantsMore || this.successor !== undefined
   }
 
   onEnd(): void {
-    this.incoming.end("Peer")
+    this.reader.end("Peer")
     // Unless our side stays open, there will be no event `drain` for those who wait for room.
-    this.writer.drain()
+    this.lazyWriter?.drain()
   }
 
   onDrain(): void {
-    this.successor?.drain?.()
-    this.writer.drain()
+    this.lazyWriter?.drain()
   }
 
   onClose(reason: Io | undefined): void {
-    this.incoming.end(reason ?? "Peer")
+    this.reader.end(reason ?? "Peer")
     this.writer.end(reason ?? "Peer")
   }
 }

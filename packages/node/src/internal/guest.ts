@@ -42,7 +42,6 @@ export class Guest<A, E, R, RA> implements Visitor {
   private arrival: Arrival | undefined
   private offer: OpeningHandshake.Offer | undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
-  private stream: FrameStream | undefined = undefined
 
   constructor(host: Host<A, E, R, RA>, arrival: Arrival, offer: OpeningHandshake.Offer) {
     this.host = host
@@ -104,7 +103,7 @@ export class Guest<A, E, R, RA> implements Visitor {
     const agreed = negotiate(this.offer!, options, settings.deflate)
     if (Result.isFailure(agreed)) return Result.fail(agreed.failure)
     const { deflate, greeting, subprotocol } = agreed.success
-    this.stream = new FrameStream(arrival.take(), {
+    const stream = new FrameStream(arrival.take(), {
       ...settings.stream,
       head: arrival.head,
       greeting,
@@ -112,7 +111,7 @@ export class Guest<A, E, R, RA> implements Visitor {
       dropsSocket: settings.ownsServer
     })
     // Nobody else has had it, to take it over.
-    const messages = MessageStream.over(this.stream, { ...settings.messages, subprotocol, deflate, meter })!
+    const messages = MessageStream.over(stream, { ...settings.messages, subprotocol, deflate, meter })!
     this.arrival = undefined
     this.offer = undefined
     this.vigil = new Vigil(messages, settings.deadlines, timepiece)
@@ -140,11 +139,11 @@ export class Guest<A, E, R, RA> implements Visitor {
   }
 
   private close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
-    const { arrival, stream, vigil } = this
-    if (stream === undefined || vigil === undefined) return this.answerAnyway(arrival!)
+    const { arrival, vigil } = this
+    if (vigil === undefined) return this.answerAnyway(arrival!)
     const { isTraced, reception: { settings } } = this.host
     const said = isTraced ? closing(vigil.stream)(exit) : vigil.stream.release(closeCodeOf(exit))
-    return Effect.andThen(said, stream.close(settings.stream.linger))
+    return Effect.andThen(said, vigil.stream.relinquish(settings.stream.linger))
   }
 
   // Whoever answers also ends by destroying the socket.

@@ -19,7 +19,7 @@ import { nextTurn } from "./turns.ts"
 import { untraced } from "./untraced.ts"
 
 export class HandlePort implements Port, Private.Reader {
-  private readonly listener: Listener
+  listener: Listener
   private handle: Handle | undefined
   // For those who know the connection by it, or not at all.
   private readonly socket: AttachedSocket | undefined

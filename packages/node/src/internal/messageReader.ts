@@ -96,6 +96,7 @@ export class MessageReader extends Supply<Message.Message> {
     if (this.isOver) return true
     this.decoder.push(chunk, lent)
     this.parse()
+    if (lent) this.decoder.keep()
     return this.isOver || this.wantsMore
   }
 

@@ -25,7 +25,7 @@ import { Encode, type Io, type ReadError, WriteError } from "../WebsocketError.t
 import { allocate } from "./allocate.ts"
 import { forEachBatch, forEachItem } from "./consumer.ts"
 import { type CompressionOptions, Deflater, Inflater } from "./deflate.ts"
-import type { Estate, FrameStream, Incoming } from "./frameStream.ts"
+import type { Estate, FrameStream, Successor } from "./frameStream.ts"
 import { MessageReader, type Replier } from "./messageReader.ts"
 import { MessageWriter } from "./messageWriter.ts"
 import type { Meter, Metered } from "./meter.ts"
@@ -48,7 +48,7 @@ export interface ReceivedStream {
   readonly pieces: Stream.Stream<Uint8Array, ReadError>
 }
 
-export class MessageStream implements Incoming, Replier, Metered {
+export class MessageStream implements Successor, Replier, Metered {
   readonly subprotocol: string | undefined
 
   private readonly port: Port
@@ -74,7 +74,7 @@ export class MessageStream implements Incoming, Replier, Metered {
   }
 
   private constructor(estate: Estate, options: MessageStreamOptions) {
-    const { decoder, limits, port, role, writer } = estate
+    const { decoder, limits, port, role, written } = estate
     const { compression, deflate } = options
     this.port = port
     this.subprotocol = options.subprotocol
@@ -83,7 +83,7 @@ export class MessageStream implements Incoming, Replier, Metered {
     this.connection = Connection.make(connectionOptions(role, limits))
     const deflater = deflate === undefined ? undefined : new Deflater(role, deflate, compression)
     const inflater = deflate === undefined ? undefined : new Inflater(role, deflate, limits.maxInflatedSize)
-    this.writer = new MessageWriter(port, writer, this.connection, deflater, options.meter)
+    this.writer = new MessageWriter(port, role === "client", this.connection, deflater, options.meter, written)
     this.reader = new MessageReader({
       port,
       decoder,
@@ -160,6 +160,15 @@ export class MessageStream implements Incoming, Replier, Metered {
     return Effect.sync(() => Option.fromUndefinedOr(this.lazyPings?.roundTrip))
   }
 
+  // Of the port, or before it was ours.
+  private end(reason: "Peer" | "Us" | Io): void {
+    this.reader.end(reason)
+    this.hasEnded = true
+    // Nothing comes any more, and nothing can be sent: our side has no use, either.
+    if (this.connection.closing.sent !== undefined) this.port.shutdown()
+    this.lazyEnding?.wake()
+  }
+
   private begin({ ahead, ended }: Pick<Estate, "ahead" | "ended">): void {
     this.meter?.opened(this)
     this.hasEnded = ended !== undefined
@@ -183,25 +192,37 @@ export class MessageStream implements Incoming, Replier, Metered {
     })
   }
 
-  push(chunk: Uint8Array, lent: boolean): boolean {
+  onChunk(chunk: Uint8Array, lent: boolean): boolean {
     return this.reader.push(chunk, lent)
   }
 
-  end(reason: "Peer" | "Us" | Io): void {
-    this.reader.end(reason)
-    this.hasEnded = true
-    // Nothing comes any more, and nothing can be sent: our side has no use, either.
-    if (this.connection.closing.sent !== undefined) this.port.shutdown()
-    this.lazyEnding?.wake()
-  }
-
-  drain(): void {
+  onEnd(): void {
+    this.end("Peer")
+    // Unless our side stays open, there will be no event `drain` for those who wait for room.
     this.writer.drain()
   }
 
+  onDrain(): void {
+    this.writer.drain()
+  }
+
+  onClose(reason: Io | undefined): void {
+    this.end(reason ?? "Peer")
+    this.writer.end(reason ?? "Peer")
+  }
+
   abandon(): void {
+    this.writer.end("Us")
     this.reader.abandon()
     this.finish()
+  }
+
+  /** Gives the port up: what is queued is sent, our side ended, and the stream destroyed, after `linger` at the latest. */
+  relinquish(linger: Duration.Input): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.abandon()
+      return this.port.close(linger)
+    })
   }
 
   reply({ reply, shutdown }: Connection.Step): void {

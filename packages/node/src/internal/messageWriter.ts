@@ -17,13 +17,11 @@ import type { Sendable } from "../Websocket.ts"
 import { Encode, WriteError } from "../WebsocketError.ts"
 import { closedAs } from "./closed.ts"
 import type { Compressed, Deflater } from "./deflate.ts"
-import { always, type FrameWriter } from "./frameWriter.ts"
+import { type Ended, FrameQueue } from "./frameQueue.ts"
 import type { Meter } from "./meter.ts"
 import type { Port } from "./port.ts"
 
-export class MessageWriter {
-  private readonly port: Port
-  private readonly writer: FrameWriter
+export class MessageWriter extends FrameQueue {
   private readonly connection: Connection
   private readonly deflater: Deflater | undefined
   private readonly meter: Meter | undefined
@@ -33,13 +31,13 @@ export class MessageWriter {
 
   constructor(
     port: Port,
-    writer: FrameWriter,
+    masked: boolean,
     connection: Connection,
     deflater: Deflater | undefined,
-    meter: Meter | undefined
+    meter: Meter | undefined,
+    ended: Ended | undefined
   ) {
-    this.port = port
-    this.writer = writer
+    super(port, masked, ended)
     this.connection = connection
     this.deflater = deflater
     this.meter = meter
@@ -53,7 +51,7 @@ export class MessageWriter {
       const keeps = !messages.some(isBytes)
       const deflater = compress ? this.deflater : undefined
       if (this.lock === undefined && (deflater === undefined || frames.every((frame) => isSmall(frame, deflater)))) {
-        return this.queue(frames, keeps)
+        return this.send(frames, keeps)
       }
       return Effect.forEach(frames, (frame) => this.sendOne(frame, deflater, keeps), { discard: true })
     })
@@ -68,7 +66,7 @@ export class MessageWriter {
     return this.locked(Effect.suspend(() => {
       let next: Frame.Frame["opcode"] = opcode
       const fragment = (payload: Uint8Array, fin: boolean) =>
-        this.whenRoom(() =>
+        this.sendWhenRoom(() =>
           Result.map(this.connection.sendFragment(Frame.make(next, payload, { fin })), (frame) => {
             // Not before: an end while the first piece still waits, or behind the last one, breaks nothing off.
             next = fin ? opcode : Opcode.Continuation
@@ -85,7 +83,7 @@ export class MessageWriter {
 
   /** Sends a ping, when there is room, and runs `sent` in the same step. */
   ping(payload: Uint8Array, sent: () => void): Effect.Effect<void, WriteError> {
-    return this.whenRoom(() =>
+    return this.sendWhenRoom(() =>
       Result.map(this.connection.ping(payload), (frame) => {
         sent()
         return [frame]
@@ -95,10 +93,10 @@ export class MessageWriter {
 
   /** Sends a ping now, unless there is no room or nothing can be sent any more: whether it did. */
   tryPing(payload: Uint8Array): boolean {
-    if (this.port.isFull || this.closed !== undefined) return false
+    if (this.port.isFull || this.refusal !== undefined) return false
     const frame = this.connection.ping(payload)
     if (Result.isFailure(frame)) return false
-    this.writer.queue([frame.success])
+    this.queue([frame.success])
     return true
   }
 
@@ -111,16 +109,18 @@ export class MessageWriter {
   /** Sends a Close frame, whether there is room or not: it is the last, and those who wait for room fail. */
   close(frame: Frame.Frame): void {
     this.pendingPong = undefined
-    if (this.writer.closed === undefined) this.writer.queue([frame])
-    this.writer.drain()
+    if (this.closed === undefined) this.queue([frame])
+    super.drain()
   }
 
   /** There is room: for the pong first. */
-  drain(): void {
+  override drain(): void {
     const frame = this.pendingPong
-    if (frame === undefined || this.port.isFull || this.writer.closed !== undefined) return
-    this.pendingPong = undefined
-    this.writer.queue([frame])
+    if (frame !== undefined && !this.port.isFull && this.closed === undefined) {
+      this.pendingPong = undefined
+      this.queue([frame])
+    }
+    super.drain()
   }
 
   private sendOne(
@@ -130,23 +130,23 @@ export class MessageWriter {
   ): Effect.Effect<void, WriteError> {
     const send = deflater === undefined || isSmall(frame, deflater)
       // Not before the lock is ours.
-      ? Effect.suspend(() => this.queue([frame], keeps))
+      ? Effect.suspend(() => this.send([frame], keeps))
       : Effect.flatMap(compress(deflater, frame.payload), (compressed) => this.queueCompressed(frame, compressed))
     // What is compressed with a window is to be sent in the order in which it was compressed.
     return this.lock !== undefined || deflater?.takesOver === true ? this.locked(send) : send
   }
 
-  private queue(frames: ReadonlyArray<Frame.Frame>, keeps: boolean): Effect.Effect<void, WriteError> {
+  private send(frames: ReadonlyArray<Frame.Frame>, keeps: boolean): Effect.Effect<void, WriteError> {
     const checked = () => {
       const { refusal } = this.connection
       return refusal === undefined ? Result.succeed(frames) : Result.fail(refusal)
     }
     // Most need not wait.
-    return this.writer.hasRoom ? this.queueNow(checked, keeps) : this.whenRoom(checked, keeps)
+    return this.hasRoom ? this.sendNow(checked, keeps) : this.sendWhenRoom(checked, keeps)
   }
 
   private queueCompressed(frame: Frame.Frame, { commit, payload }: Compressed): Effect.Effect<void, WriteError> {
-    return this.whenRoom(
+    return this.sendWhenRoom(
       () =>
         Result.map(this.connection.sendFragment(Frame.make(frame.opcode, payload, { rsv1: true })), (frame) => {
           // Not before: a window must hold what the peer was sent, and nothing else.
@@ -157,31 +157,31 @@ export class MessageWriter {
     )
   }
 
-  private whenRoom(
+  private sendWhenRoom(
     frames: () => Result.Result<ReadonlyArray<Frame.Frame>, EncodeError>,
     keeps = false
   ): Effect.Effect<void, WriteError> {
-    return this.writer.whenRoom<void>(() => this.queueNow(frames, keeps), always)
+    return this.whenRoom(() => this.sendNow(frames, keeps))
   }
 
-  private queueNow(
+  private sendNow(
     frames: () => Result.Result<ReadonlyArray<Frame.Frame>, EncodeError>,
     keeps: boolean
   ): Exit.Exit<void, WriteError> {
-    const { closed } = this
-    if (closed !== undefined) return closed
+    const { refusal } = this
+    if (refusal !== undefined) return refusal
     const checked = frames()
     if (Result.isFailure(checked)) {
       return Exit.fail(new WriteError({ reason: new Encode({ error: checked.failure }) }))
     }
-    this.writer.queue(checked.success, keeps)
+    this.queue(checked.success, keeps)
     if (this.meter !== undefined) count(this.meter, checked.success)
     return Exit.void
   }
 
-  private get closed(): Exit.Exit<never, WriteError> | undefined {
+  private get refusal(): Exit.Exit<never, WriteError> | undefined {
     const { closing } = this.connection
-    return closing.sent === undefined ? this.writer.closed : Exit.fail(new WriteError({ reason: closedAs(closing) }))
+    return closing.sent === undefined ? this.closed : Exit.fail(new WriteError({ reason: closedAs(closing) }))
   }
 
   private locked<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {

@@ -21,6 +21,8 @@ export interface Listener {
 
 /** A stream that is ours, from `attach` until `close`. It is read only while somebody wants bytes, so that the peer has to wait. */
 export interface Port {
+  /** Who is told: another, once the stream was taken over. */
+  listener: Listener
   /** Whether chunks may be written to. */
   readonly ownsChunks: boolean
   /** Whether nothing goes either way any more. */
