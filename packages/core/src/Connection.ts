@@ -148,18 +148,12 @@ export const make = (options: Options): Connection => new Machine(options)
 class Machine implements Connection {
   private readonly role: Role
   private readonly messages: MessageDecoder.MessageDecoder
-  private by: "Peer" | "Us" | undefined = undefined
-  private sent: Close.Close | undefined = undefined
-  private received: Close.Close | undefined = undefined
   private fragmenting = false
+  closing: Closing = notClosing
 
   constructor(options: Options) {
     this.role = options.role
     this.messages = MessageDecoder.make(options)
-  }
-
-  get closing(): Closing {
-    return { by: this.by, sent: this.sent, received: this.received }
   }
 
   get heldBytes(): number {
@@ -168,7 +162,7 @@ class Machine implements Connection {
 
   receive(part: FramePart, inPieces = false): Result.Result<Step, ProtocolError> {
     // RFC 6455 1.4: after a Close frame "the peer [...] discards any further data received".
-    if (this.received !== undefined) return Result.succeed(nothing)
+    if (this.closing.received !== undefined) return Result.succeed(nothing)
     switch (part.opcode) {
       case Opcode.Close:
         return this.receiveClose(part.payload)
@@ -182,12 +176,12 @@ class Machine implements Connection {
   }
 
   receiveUsual(frame: Frame.Frame): Message.Message | undefined {
-    if (this.received !== undefined || !this.messages.isMessage(frame)) return undefined
+    if (this.closing.received !== undefined || !this.messages.isMessage(frame)) return undefined
     return Message.fromPayload(frame.opcode === Opcode.Text ? Opcode.Text : Opcode.Binary, frame.payload)
   }
 
   get refusal(): EncodeError | undefined {
-    if (this.sent !== undefined) return afterClose
+    if (this.closing.sent !== undefined) return afterClose
     return this.fragmenting ? outOfOrder : undefined
   }
 
@@ -196,7 +190,7 @@ class Machine implements Connection {
   }
 
   sendFragment(fragment: Frame.Frame): Result.Result<Frame.Frame, EncodeError> {
-    const wrong = this.sent === undefined ? Frame.check(fragment) : afterClose
+    const wrong = this.closing.sent === undefined ? Frame.check(fragment) : afterClose
     if (wrong !== undefined) return Result.fail(wrong)
     // RFC 6455 5.4: fragments follow each other, with nothing but control frames between; those have ways of their own.
     const continues = fragment.opcode === Opcode.Continuation
@@ -207,33 +201,32 @@ class Machine implements Connection {
 
   ping(payload: Uint8Array): Result.Result<Frame.Frame, EncodeError> {
     const frame = Frame.make(Opcode.Ping, payload)
-    const wrong = this.sent === undefined ? Frame.check(frame) : afterClose
+    const wrong = this.closing.sent === undefined ? Frame.check(frame) : afterClose
     return wrong === undefined ? Result.succeed(frame) : Result.fail(wrong)
   }
 
   close(close: Close.Close = Close.make(CloseCode.Normal)): Result.Result<Step, EncodeError> {
-    if (this.sent !== undefined) return Result.fail(afterClose)
+    if (this.closing.sent !== undefined) return Result.fail(afterClose)
     return Result.map(Close.encode(close), (payload) => {
-      this.by ??= "Us"
-      this.sent = close
+      this.closing = { ...this.closing, by: this.closing.by ?? "Us", sent: close }
       return { event: undefined, reply: Frame.make(Opcode.Close, payload), shutdown: false }
     })
   }
 
   fail(error: ProtocolError): Step {
     this.messages.clear()
-    this.by ??= "Peer"
-    const reply = this.sent === undefined ? Frame.make(Opcode.Close, Close.encodeError(error)) : undefined
-    this.sent ??= Close.fromError(error)
+    const { by = "Peer", received, sent } = this.closing
+    const reply = sent === undefined ? Frame.make(Opcode.Close, Close.encodeError(error)) : undefined
     // RFC 6455 7.1.7: "An endpoint MUST NOT continue to attempt to process data (including a responding Close frame)".
-    this.received ??= Close.abnormal
+    this.closing = { by, sent: sent ?? Close.fromError(error), received: received ?? Close.abnormal }
     return { event: undefined, reply, shutdown: true }
   }
 
   receiveEof(): Close.Close {
     this.messages.clear()
-    this.by ??= "Peer"
-    return this.received ??= Close.abnormal
+    const { by = "Peer", received = Close.abnormal, sent } = this.closing
+    this.closing = { by, sent, received }
+    return received
   }
 
   private receiveData(part: FramePart, inPieces: boolean): Result.Result<Step, ProtocolError> {
@@ -249,23 +242,25 @@ class Machine implements Connection {
 
   private receivePing(payload: Uint8Array): Step {
     // RFC 6455 5.5.2: a Pong in response, "unless it already received a Close frame"; and after our own nothing is sent.
-    const reply = this.sent === undefined ? Frame.make(Opcode.Pong, payload) : undefined
+    const reply = this.closing.sent === undefined ? Frame.make(Opcode.Pong, payload) : undefined
     return { event: { _tag: "Ping", payload }, reply, shutdown: false }
   }
 
   private receiveClose(payload: Uint8Array): Result.Result<Step, ProtocolError> {
     return Result.map(Close.decode(payload), (close) => {
-      this.by ??= "Peer"
-      this.received = close
+      const { by = "Peer", sent } = this.closing
       this.messages.clear()
       // RFC 6455 5.5.1: an endpoint that has not sent a Close frame "MUST send a Close frame in response".
-      const reply = this.sent === undefined ? Frame.make(Opcode.Close, payload) : undefined
-      this.sent ??= close
+      const reply = sent === undefined ? Frame.make(Opcode.Close, payload) : undefined
+      this.closing = { by, sent: sent ?? close, received: close }
       // RFC 6455 7.1.1: the server closes TCP "immediately", the client waits for it.
       return { event: { _tag: "Close", close }, reply, shutdown: this.role === "server" }
     })
   }
 }
+
+// Shared by all that are open.
+const notClosing: Closing = { by: undefined, sent: undefined, received: undefined }
 
 const nothing: Step = { event: undefined, reply: undefined, shutdown: false }
 

@@ -105,92 +105,82 @@ export const make = (options: Options): MessageDecoder => new Decoder(options)
 class Decoder implements MessageDecoder {
   // Kept as it is: connections that share it weigh 40 bytes less each.
   private readonly options: Options
-
-  // The message in progress; a continuation is none.
-  private opcode: typeof Opcode.Text | typeof Opcode.Binary | typeof Opcode.Continuation = Opcode.Continuation
-  private compressed = false
-  private announced = 0
-  private fragments = 0
-  private utf8 = Utf8.start
-  private lazyPieces: Pieces | undefined = undefined
+  private begun: Begun | undefined = undefined
 
   constructor(options: Options) {
     this.options = options
   }
 
   get heldBytes(): number {
-    return this.lazyPieces === undefined ? 0 : this.lazyPieces.length
+    return this.begun?.pieces?.length ?? 0
   }
 
   isMessage({ fin, opcode, payload, rsv1 }: Frame): boolean {
-    if (!fin || rsv1 || this.opcode !== Opcode.Continuation) return false
+    if (!fin || rsv1 || this.begun !== undefined) return false
     const { maxFragments, maxMessageSize } = this.options
     if (!(payload.length <= maxMessageSize && maxFragments >= 1)) return false
     return opcode === Opcode.Binary || (opcode === Opcode.Text && this.isUtf8(payload))
   }
 
   receive(part: FramePart, inPieces = false): Result.Result<Assembled | undefined, ProtocolError> {
-    const wrong = (part.first ? this.beginFrame(part) : undefined) ?? this.checkText(part)
-    if (wrong !== undefined) return this.fail(wrong)
+    const begun = part.first || this.begun === undefined ? this.beginFrame(part) : Result.succeed(this.begun)
+    if (Result.isFailure(begun)) return this.fail(begun.failure)
+    const message = begun.success
+    if (!this.isStillText(part, message)) return this.fail({ _tag: "InvalidUtf8" })
     const ends = part.last && part.fin
     // RFC 6455 8.1 speaks of the whole text: a character must not be cut by its end.
-    if (ends && this.utf8 !== Utf8.start) return this.fail({ _tag: "InvalidUtf8" })
-    const answers = ends || (inPieces && !this.compressed)
-    if (answers && this.heldBytes === 0) return Result.succeed(this.answer(this.owned(part), ends))
-    const refused = this.keep(part)
+    if (ends && message.utf8 !== Utf8.start) return this.fail({ _tag: "InvalidUtf8" })
+    const answers = ends || (inPieces && !message.compressed)
+    if (answers && this.heldBytes === 0) return Result.succeed(this.answer(message, this.owned(part), ends))
+    const refused = this.keep(part, message)
     if (refused !== undefined) return this.fail(refused)
-    return Result.succeed(answers ? this.answer(this.join(), ends) : undefined)
+    return Result.succeed(answers ? this.answer(message, this.join(message), ends) : undefined)
   }
 
-  // All that is known of a message goes by this one function, so that nothing of it meets the next one.
+  // All that is known of a message goes with it, so that nothing of it meets the next one.
   clear(): void {
     this.options.budget.held -= this.heldBytes
-    this.lazyPieces?.clear()
-    this.opcode = Opcode.Continuation
-    this.compressed = false
-    this.announced = 0
-    this.fragments = 0
-    this.utf8 = Utf8.start
+    this.begun = undefined
   }
 
-  private beginFrame({ frameLength, opcode, rsv1 }: FramePart): Reason | undefined {
-    const inProgress = this.opcode !== Opcode.Continuation
-    if (opcode === Opcode.Continuation) {
-      // RFC 6455 5.4: a fragmented message begins with "a single frame with the FIN bit clear and an opcode other than 0".
-      if (!inProgress) return { _tag: "UnexpectedContinuation" }
-    } else {
-      // RFC 6455 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another message".
-      if (inProgress) return { _tag: "ExpectedContinuation", opcode }
-      this.opcode = opcode === Opcode.Text ? Opcode.Text : Opcode.Binary
-      // RFC 7692 6.2: RSV1 of the first frame speaks for the whole message.
-      this.compressed = rsv1
+  private beginFrame({ frameLength, opcode, rsv1 }: FramePart): Result.Result<Begun, Reason> {
+    // RFC 6455 5.4: a fragmented message begins with "a single frame with the FIN bit clear and an opcode other than 0".
+    if (opcode === Opcode.Continuation && this.begun === undefined) {
+      return Result.fail({ _tag: "UnexpectedContinuation" })
     }
+    // RFC 6455 5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another message".
+    if (opcode !== Opcode.Continuation && this.begun !== undefined) {
+      return Result.fail({ _tag: "ExpectedContinuation", opcode })
+    }
+    // RFC 7692 6.2: RSV1 of the first frame speaks for the whole message.
+    const begun = this.begun ??= new Begun(opcode === Opcode.Text ? Opcode.Text : Opcode.Binary, rsv1)
     // RFC 6455 10.4: limits on "the total message size after reassembly from multiple frames", told by headers alone.
-    this.announced += frameLength
+    begun.announced += frameLength
     const { maxFragments, maxMessageSize } = this.options
-    if (this.announced > maxMessageSize) {
-      return { _tag: "MessageTooLarge", limit: maxMessageSize, announcedAtLeast: this.announced }
+    if (begun.announced > maxMessageSize) {
+      return Result.fail({ _tag: "MessageTooLarge", limit: maxMessageSize, announcedAtLeast: begun.announced })
     }
-    if (++this.fragments > maxFragments) return { _tag: "TooManyFragments", limit: maxFragments }
-    return undefined
+    if (++begun.fragments > maxFragments) return Result.fail({ _tag: "TooManyFragments", limit: maxFragments })
+    return Result.succeed(begun)
   }
 
-  private checkText({ fin, last, payload }: FramePart): Reason | undefined {
-    if (this.opcode !== Opcode.Text || this.compressed) return undefined
+  private isStillText({ fin, last, payload }: FramePart, begun: Begun): boolean {
+    if (begun.opcode !== Opcode.Text || begun.compressed) return true
     // Between two characters, and with nothing behind: the rest is a text of its own.
-    this.utf8 = fin && last && this.utf8 === Utf8.start
+    begun.utf8 = fin && last && begun.utf8 === Utf8.start
       ? this.isUtf8(payload) ? Utf8.start : Utf8.invalid
-      : Characters.advance(this.utf8, payload, this.isUtf8)
+      : Characters.advance(begun.utf8, payload, this.isUtf8)
     // RFC 6455 8.1: "it MUST _Fail the WebSocket Connection_", and nothing says to wait for the rest.
-    return this.utf8 === Utf8.invalid ? { _tag: "InvalidUtf8" } : undefined
+    return begun.utf8 !== Utf8.invalid
   }
 
-  private keep({ fin, lent, payload }: FramePart): Reason | undefined {
+  private keep({ fin, lent, payload }: FramePart, begun: Begun): Reason | undefined {
     const { budget, maxHeldBytes } = this.options
     if (budget.held + payload.length > maxHeldBytes) return { _tag: "TooMuchHeld", limit: maxHeldBytes }
     budget.held += payload.length
+    const pieces = begun.pieces ??= new Pieces(this.allocate)
     // How much more there will be is known of the last frame only.
-    this.pieces.append(payload, fin ? this.announced : Infinity, lent)
+    pieces.append(payload, fin ? begun.announced : Infinity, lent)
     return undefined
   }
 
@@ -206,30 +196,35 @@ class Decoder implements MessageDecoder {
     return lent ? copyOf(payload, this.allocate) : payload
   }
 
-  // Made when there is something to keep: most connections never have it.
-  private get pieces(): Pieces {
-    return this.lazyPieces ??= new Pieces(this.allocate)
-  }
-
-  private join(): Uint8Array {
+  private join({ pieces }: Begun): Uint8Array {
     this.options.budget.held -= this.heldBytes
-    return this.pieces.join()
+    return pieces!.join()
   }
 
-  private answer(payload: Uint8Array, last: boolean): Assembled {
-    const assembled: Assembled = {
-      opcode: this.opcode === Opcode.Text ? Opcode.Text : Opcode.Binary,
-      compressed: this.compressed,
-      payload,
-      last
-    }
+  private answer({ compressed, opcode }: Begun, payload: Uint8Array, last: boolean): Assembled {
     if (last) this.clear()
-    return assembled
+    return { opcode, compressed, payload, last }
   }
 
   private fail(reason: Reason): Result.Result<never, ProtocolError> {
     this.clear()
     return Result.fail(new ProtocolError({ reason }))
+  }
+}
+
+/** A message in progress. Most connections have none, and weigh the less. */
+class Begun {
+  announced = 0
+  fragments = 0
+  utf8 = Utf8.start
+  /** Made when there is something to keep. */
+  pieces: Pieces | undefined = undefined
+  readonly opcode: Assembled["opcode"]
+  readonly compressed: boolean
+
+  constructor(opcode: Assembled["opcode"], compressed: boolean) {
+    this.opcode = opcode
+    this.compressed = compressed
   }
 }
 

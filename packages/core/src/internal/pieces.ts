@@ -47,21 +47,21 @@ export class Pieces {
     return joined.length === length ? joined : joined.slice(0, length)
   }
 
-  clear(): void {
-    this.pieces = []
-    this.isOurs = true
-    this.block = noBytes
-    this.blockUsed = 0
-    this.whole = undefined
-    this.length = 0
-  }
-
   // What comes from now on is copied once, and while it is still in the cache.
   private begin(total: number): void {
     this.whole = this.concat(total)
     this.pieces = []
     this.block = noBytes
     this.blockUsed = 0
+  }
+
+  private clear(): void {
+    this.pieces = []
+    this.isOurs = true
+    this.block = noBytes
+    this.blockUsed = 0
+    this.whole = undefined
+    this.length = 0
   }
 
   // The whole range is written in the end, so that it does not matter what was there before.
