@@ -273,7 +273,7 @@ export const awaitAnyReadable = (
     return Effect.callback<Arr.NonEmptyReadonlyArray<WebsocketStream["Service"]>>((resume) => {
       let isCalled = false
       const forget = () => {
-        for (const { reader } of all) reader.forget(waiter)
+        for (const { reader } of all) reader.removeWaiter(waiter)
       }
       const waiter = {
         onReady: () => {

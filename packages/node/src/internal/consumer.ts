@@ -97,7 +97,7 @@ class Consumer<A, Use, E, R> implements Waiter {
   }
 
   private stop(): Effect.Effect<void> {
-    this.supply.forget(this)
+    this.supply.removeWaiter(this)
     return this.running === undefined ? Effect.void : Fiber.interrupt(this.running)
   }
 

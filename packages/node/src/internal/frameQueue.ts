@@ -46,10 +46,10 @@ export class FrameQueue {
     return Effect.callback<A, WriteError>((resume) => {
       const waiter = () => resume(attempt(proceed))
       const waiters = this.waiters ??= new Waiters()
-      waiters.add(waiter)
+      waiters.addWaiter(waiter)
       // A fiber may be made to yield between its look and this: the one event `drain` may have come meanwhile.
       this.drain()
-      return Effect.sync(() => waiters.remove(waiter))
+      return Effect.sync(() => waiters.removeWaiter(waiter))
     })
   }
 
@@ -114,7 +114,7 @@ export class FrameQueue {
   drain(): void {
     const { waiters } = this
     if (waiters === undefined) return
-    while (!waiters.isEmpty && (!this.port.isFull || this.closed !== undefined)) waiters.take()!()
+    while (waiters.isAwaited && (!this.port.isFull || this.closed !== undefined)) waiters.takeWaiter()!()
   }
 
   /** Nothing can be written any more. The first to say so is believed. */
@@ -125,12 +125,12 @@ export class FrameQueue {
 
   /** Whether a write need not wait. Those who came first go first, even if there is room by now. */
   get hasRoom(): boolean {
-    return this.closed !== undefined || (this.waiters?.isEmpty !== false && !this.port.isFull)
+    return this.closed !== undefined || (this.waiters?.isAwaited !== true && !this.port.isFull)
   }
 
   /** Has all who wait look again. Answers how far the end has come, for whoever goes on from there. */
   protected dismiss(): Ended {
-    this.waiters?.wake()
+    this.waiters?.wakeAll()
     return { closeSent: this.closeSent, ended: this.ended }
   }
 }

@@ -166,7 +166,7 @@ export class MessageStream implements Successor, Replier, Metered {
     this.hasEnded = true
     // Nothing comes any more, and nothing can be sent: our side has no use, either.
     if (this.connection.closing.sent !== undefined) this.port.shutdown()
-    this.lazyEnding?.wake()
+    this.lazyEnding?.wakeAll()
   }
 
   private begin({ ahead, ended }: Pick<Estate, "ahead" | "ended">): void {
@@ -239,7 +239,7 @@ export class MessageStream implements Successor, Replier, Metered {
     this.isFinished = true
     this.meter?.ended(this, this.connection.closing)
     this.lazyPings?.end()
-    this.lazyFinishing?.wake()
+    this.lazyFinishing?.wakeAll()
   }
 
   get bufferedBytes(): number {
@@ -368,8 +368,8 @@ const until = (waiters: Waiters<() => void>, isDone: () => boolean): Effect.Effe
   Effect.callback((resume) => {
     if (isDone()) return resume(Effect.void)
     const done = () => resume(Effect.void)
-    waiters.add(done)
-    return Effect.sync(() => waiters.remove(done))
+    waiters.addWaiter(done)
+    return Effect.sync(() => waiters.removeWaiter(done))
   })
 
 const isClean = ({ reason }: ReadError): boolean => reason._tag === "Closed" && reason.clean

@@ -13,34 +13,38 @@ export interface Waiter {
   readonly onReady: () => void
 }
 
-export abstract class Supply<A> {
-  // Made when they are asked for first: most connections are received from in one of these ways, and each weighs 400 bytes.
-  private lazyOne: Effect.Effect<A, ReadError> | undefined = undefined
-  private lazyAll: Effect.Effect<NonEmptyReadonlyArray<A>, ReadError> | undefined = undefined
-  private lazyReady: Effect.Effect<void, ReadError> | undefined = undefined
+/** Effects of a supply, made when they are asked for: each weighs 400 bytes, and a connection is received from in one way. */
+interface Ways<A> {
+  one?: Effect.Effect<A, ReadError>
+  all?: Effect.Effect<NonEmptyReadonlyArray<A>, ReadError>
+  ready?: Effect.Effect<void, ReadError>
+}
+
+export abstract class Supply<A> extends Waiters<Waiter> {
+  private lazyWays: Ways<A> | undefined = undefined
 
   /** Why there will be no more items, once those that are there were taken. */
   failure: Exit.Exit<never, ReadError> | undefined = undefined
-  private readonly waiters = new Waiters<Waiter>()
 
   /** The next item. Waits for it, unless the supply does not block. */
   get one(): Effect.Effect<A, ReadError> {
-    return this.lazyOne ??= this.taking(() => this.shift())
+    return this.ways.one ??= this.taking(() => this.shift())
   }
 
   /** All items that there are, at least one. */
   get all(): Effect.Effect<NonEmptyReadonlyArray<A>, ReadError> {
-    return this.lazyAll ??= this.taking(() => this.shiftAll())
+    return this.ways.all ??= this.taking(() => this.shiftAll())
   }
 
   /** Succeeds when an item could be taken, fails when there will be none. Waits in any case. */
   get ready(): Effect.Effect<void, ReadError> {
-    if (this.lazyReady !== undefined) return this.lazyReady
+    const { ways } = this
+    if (ways.ready !== undefined) return ways.ready
     const ready: Effect.Effect<void, ReadError> = Effect.suspend(() =>
       this.isReady ? (this.hasItem ? Exit.void : this.failure!) : wait
     )
     const wait = this.waitingFor(ready)
-    return this.lazyReady = ready
+    return ways.ready = ready
   }
 
   /** Whether an item is there. May look for one, and find out that there is a `failure`. */
@@ -57,26 +61,22 @@ export abstract class Supply<A> {
     return this.hasItem || this.failure !== undefined
   }
 
-  get isAwaited(): boolean {
-    return !this.waiters.isEmpty
-  }
-
   /** Has it told once, as soon as `isReady`, unless it is forgotten first. */
   whenReady(waiter: Waiter): void {
-    this.waiters.add(waiter)
+    this.addWaiter(waiter)
     this.pull()
     // A fiber may be made to yield between its look and this: what came meanwhile found nobody to wake.
     this.wake()
   }
 
-  forget(waiter: Waiter): void {
-    this.waiters.remove(waiter)
-  }
-
   // A waiter that is called may take all there is, so that there is nothing left for the next; one whose fiber was interrupted
   // takes nothing, so that the item is still there.
   protected wake(): void {
-    while (!this.waiters.isEmpty && this.isReady) this.waiters.take()!.onReady()
+    while (this.isAwaited && this.isReady) this.takeWaiter()!.onReady()
+  }
+
+  private get ways(): Ways<A> {
+    return this.lazyWays ??= {}
   }
 
   // An item is taken and given to the fiber in one operation of its run loop, by `Effect.sync`: were it the value of an `Exit`
@@ -99,7 +99,7 @@ export abstract class Supply<A> {
     return Effect.callback((resume) => {
       const waiter: Waiter = { onReady: () => resume(then) }
       this.whenReady(waiter)
-      return Effect.sync(() => this.forget(waiter))
+      return Effect.sync(() => this.removeWaiter(waiter))
     })
   }
 

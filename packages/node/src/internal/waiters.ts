@@ -1,34 +1,34 @@
-/** Those who wait for something, first come first served. */
+/** Those who wait for something, first come first served. What they wait for may be one itself. */
 export class Waiters<A> {
   // Seldom more than one waits, and for one there is no need of an array.
   private first: A | undefined = undefined
   private others: Array<A> = none
 
-  get isEmpty(): boolean {
-    return this.first === undefined
+  get isAwaited(): boolean {
+    return this.first !== undefined
   }
 
-  add(waiter: A): void {
+  addWaiter(waiter: A): void {
     if (this.first === undefined) this.first = waiter
     else if (this.others === none) this.others = [waiter]
     else this.others.push(waiter)
   }
 
   /** Takes the first away. */
-  take(): A | undefined {
+  takeWaiter(): A | undefined {
     const { first } = this
     this.first = this.others.shift()
     return first
   }
 
   /** Calls all, one after the other. */
-  wake(this: Waiters<() => void>): void {
-    while (!this.isEmpty) this.take()!()
+  wakeAll(this: Waiters<() => void>): void {
+    while (this.isAwaited) this.takeWaiter()!()
   }
 
-  remove(waiter: A): void {
+  removeWaiter(waiter: A): void {
     if (this.first === waiter) {
-      this.take()
+      this.takeWaiter()
       return
     }
     const index = this.others.indexOf(waiter)

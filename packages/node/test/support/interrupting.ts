@@ -200,8 +200,12 @@ export const waitersIn = (object: object): number => {
     // The stream beneath is not ours, and what it is held by leads everywhere.
     if (value instanceof EventEmitter || ArrayBuffer.isView(value)) return 0
     seen.add(value)
-    if (value instanceof Waiters) return value.isEmpty ? 0 : 1
-    return Object.values(value).reduce((sum: number, part) => sum + count(part), 0)
+    // Nor is who waits.
+    const parts = value instanceof Waiters
+      ? Object.entries(value).filter(([name]) => name !== "first" && name !== "others")
+      : Object.entries(value)
+    const own = value instanceof Waiters && value.isAwaited ? 1 : 0
+    return parts.reduce((sum, [, part]) => sum + count(part), own)
   }
   return count(object)
 }
