@@ -261,11 +261,9 @@ export const make = (
     if (wrong !== undefined) return yield* wrong
     const meter = yield* Meter.currentIf(options?.metrics)
     const messages = stream instanceof FrameStream
-      ? MessageStream.over(stream, {
-        ...messageSettings(options),
+      ? MessageStream.over(stream, { ...messageSettings(options), meter }, {
         subprotocol: options?.subprotocol,
-        deflate: options?.deflate,
-        meter
+        deflate: options?.deflate
       })
       : undefined
     if (messages === undefined) {

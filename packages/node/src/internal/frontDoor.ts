@@ -62,7 +62,7 @@ export class FrontDoor implements Reader, Swept {
   }
 
   private welcome(handle: Handle): void {
-    this.silent.set(handle, this.reception.timepiece.millis())
+    this.silent.set(handle, this.reception.watch.timepiece.millis())
     handle.useUserBuffer(this.memory)
     readBy(handle, this)
     if (handle.readStart() !== 0) this.drop(handle)

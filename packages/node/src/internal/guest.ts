@@ -1,6 +1,6 @@
 /**
  * A client at a server, from its request to the end of its handler. What a connection weighs is this: one fiber, whose last
- * step is `leave`, and one object for what would otherwise be scopes, finalizers and closures around it.
+ * step is `leave`, and one object, its scope, for what would otherwise be scopes, finalizers and closures around it.
  */
 import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import * as Context from "effect/Context"
@@ -17,6 +17,7 @@ import { closing } from "./closing.ts"
 import { FrameStream } from "./frameStream.ts"
 import { isEnd, logUnlessEnd } from "./handlerEnd.ts"
 import { MessageStream } from "./messageStream.ts"
+import { OwnScope } from "./ownScope.ts"
 import { ReceivedRequest } from "./receivedRequest.ts"
 import type { Reception, Shift, Visitor } from "./reception.ts"
 import { type Arrival, misconfigured, negotiate, reject, rejectUnanswered } from "./upgrade.ts"
@@ -34,28 +35,32 @@ export interface Host<A, E, R, RA> {
   readonly isTraced: boolean
 }
 
-export class Guest<A, E, R, RA> implements Visitor {
+/** Who asks to come in, and what it offers. */
+interface Entry {
+  readonly arrival: Arrival
+  readonly offer: OpeningHandshake.Offer
+}
+
+export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
   vigil: Vigil | undefined = undefined
   private readonly host: Host<A, E, R, RA>
-  private readonly scope: Scope.Closeable = { ...emptyScope }
   // Until the connection is open: what comes before the end of a fiber is held until then.
-  private arrival: Arrival | undefined
-  private offer: OpeningHandshake.Offer | undefined
+  private entry: Entry | undefined
   private fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
 
   constructor(host: Host<A, E, R, RA>, arrival: Arrival, offer: OpeningHandshake.Offer) {
+    super()
     this.host = host
-    this.arrival = arrival
-    this.offer = offer
+    this.entry = { arrival, offer }
   }
 
   /** Begins a fiber, which is the guest's own until it has left. */
   enter(): void {
     const { context, isTraced, shift } = this.host
-    const request = new GuestRequest(this, this.arrival!, this.offer!)
+    const request = new GuestRequest(this, this.entry!)
     // Has all that the handler asks for: the rest by the signature of `run`, and the two of every connection.
     const own: Context.Context<any> = Context.add(
-      Context.add(context, Scope.Scope, this.scope),
+      Context.add(context, Scope.Scope, this),
       WebsocketRequest,
       request
     )
@@ -87,20 +92,21 @@ export class Guest<A, E, R, RA> implements Visitor {
 
   private serve(admitted: A): Effect.Effect<unknown, E | OpenError, R> {
     const { handler, reception, shift } = this.host
-    if (shift.isDraining) return reception.turnAway(this.arrival!)
+    const { arrival } = this.entry!
+    if (shift.isDraining) return reception.turnAway(arrival)
     const opened = this.open(admitted)
-    return Result.isSuccess(opened) ? handler(opened.success, admitted) : misconfigured(this.arrival!, opened.failure)
+    return Result.isSuccess(opened) ? handler(opened.success, admitted) : misconfigured(arrival, opened.failure)
   }
 
   // In one step, so that whoever interrupts finds the connection unopened or here, where `leave` closes it.
   private open(admitted: A) {
-    const { reception: { meter, settings, timepiece }, running } = this.host
-    const arrival = this.arrival!
+    const { reception: { messages: messageSettings, meter, settings, watch }, running } = this.host
+    const { arrival, offer } = this.entry!
     // Most say the same to all: no copy of every option for each.
     const options = running.answer === undefined
       ? settings.options
       : { ...settings.options, ...running.answer(admitted) }
-    const agreed = negotiate(this.offer!, options, settings.deflate)
+    const agreed = negotiate(offer, options, settings.deflate)
     if (Result.isFailure(agreed)) return Result.fail(agreed.failure)
     const { deflate, greeting, subprotocol } = agreed.success
     const stream = new FrameStream(arrival.take(), {
@@ -111,10 +117,9 @@ export class Guest<A, E, R, RA> implements Visitor {
       dropsSocket: settings.ownsServer
     })
     // Nobody else has had it, to take it over.
-    const messages = MessageStream.over(stream, { ...settings.messages, subprotocol, deflate, meter })!
-    this.arrival = undefined
-    this.offer = undefined
-    this.vigil = new Vigil(messages, settings.deadlines, timepiece)
+    const messages = MessageStream.over(stream, messageSettings, { subprotocol, deflate })!
+    this.entry = undefined
+    this.vigil = new Vigil(messages, watch)
     meter?.accepted()
     return Result.succeed(messages)
   }
@@ -123,12 +128,12 @@ export class Guest<A, E, R, RA> implements Visitor {
     const response = OpeningHandshake.refuse(refusal)
     if (Result.isFailure(response)) return new OpenError({ reason: new InvalidOption({ error: response.failure }) })
     this.host.reception.meter?.refused(response.success.status)
-    return reject(this.arrival!, response.success)
+    return reject(this.entry!.arrival, response.success)
   }
 
   leave(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
     const { reception, shift } = this.host
-    return Effect.exit(Scope.close(this.scope, exit)).pipe(
+    return Effect.exit(Scope.close(this, exit)).pipe(
       Effect.tap(() => this.close(exit)),
       Effect.flatMap((closed) => Effect.andThen(logFailure(exit), logFailure(closed))),
       Effect.ensuring(Effect.sync(() => {
@@ -139,8 +144,8 @@ export class Guest<A, E, R, RA> implements Visitor {
   }
 
   private close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
-    const { arrival, vigil } = this
-    if (vigil === undefined) return this.answerAnyway(arrival!)
+    const { entry, vigil } = this
+    if (vigil === undefined) return this.answerAnyway(entry!.arrival)
     const { isTraced, reception: { settings } } = this.host
     const said = isTraced ? closing(vigil.stream)(exit) : vigil.stream.release(closeCodeOf(exit))
     return Effect.andThen(said, vigil.stream.relinquish(settings.stream.linger))
@@ -163,7 +168,7 @@ class GuestRequest extends ReceivedRequest {
   // Not to be seen by the handler, nor where it prints its request.
   readonly #guest: Guest<any, unknown, any, any>
 
-  constructor(guest: Guest<any, unknown, any, any>, arrival: Arrival, offer: OpeningHandshake.Offer) {
+  constructor(guest: Guest<any, unknown, any, any>, { arrival, offer }: Entry) {
     super(arrival, offer)
     this.#guest = guest
   }
@@ -181,9 +186,6 @@ const stay = Effect.onExit(
   Current.use(({ guest }) => guest.visit),
   (exit) => Current.use(({ guest }) => guest.leave(exit))
 )
-
-// A copy is as good: to make one, of keys that are computed, is 2 of the 140 microseconds to accept a connection.
-const emptyScope = Scope.makeUnsafe()
 
 const tookTooLong = () => new Refusal({ status: 503, body: "it took too long to find out who may connect\n" })
 

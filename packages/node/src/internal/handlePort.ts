@@ -26,8 +26,6 @@ export class HandlePort implements Port, Private.Reader {
   private held: Uint8Array | undefined
   private readonly turnSize: number
   private memory: Uint8Array
-  private readonly highWaterMark: number
-  private readonly allowHalfOpen: boolean
   private queue: Array<Uint8Array> = none
   /** Bytes that the system has not taken, those that are on their way to it included. */
   queuedBytes = 0
@@ -51,9 +49,6 @@ export class HandlePort implements Port, Private.Reader {
     this.handle = handle
     this.held = held
     this.isReading = isReading
-    // Of a server's connection it is as its HTTP server has it.
-    this.highWaterMark = socket?.writableHighWaterMark ?? getDefaultHighWaterMark(false)
-    this.allowHalfOpen = socket?.allowHalfOpen ?? true
     this.socket = socket === undefined ? undefined : this.share(socket, handle, dropsSocket)
   }
 
@@ -63,6 +58,12 @@ export class HandlePort implements Port, Private.Reader {
     if (!dropsSocket) return Object.assign(socket, { [port]: this }).once("close", onSocketClose)
     Private.dropSocket(socket, handle)
     return undefined
+  }
+
+  // Of a connection that has no socket both are as an HTTP server has them: it may be half open, too.
+
+  private get highWaterMark(): number {
+    return this.socket === undefined ? getDefaultHighWaterMark(false) : this.socket.writableHighWaterMark
   }
 
   get ownsChunks(): boolean {
@@ -191,7 +192,7 @@ export class HandlePort implements Port, Private.Reader {
     if (getSystemErrorName(status) !== "EOF") return this.destroy(systemError(status, "read"))
     this.ending.ended = true
     // Node ends our side behind the peer's, unless it may be half open.
-    if (!this.allowHalfOpen) this.shutdown()
+    if (this.socket?.allowHalfOpen === false) this.shutdown()
     if (!this.isOver) this.listener.onEnd()
     this.destroyIfDone()
   }

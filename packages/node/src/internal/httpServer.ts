@@ -40,7 +40,7 @@ export const serve = Effect.fnUntraced(function*(
   const scope = yield* Effect.scope
   const requests = yield* Scope.make()
   const handlers = yield* Scope.make("parallel")
-  yield* Effect.forkIn(sweep(() => vigilsOf(all.open), sweepInterval(all.settings), all.timepiece), handlers)
+  yield* Effect.forkIn(sweep(() => vigilsOf(all.open), sweepInterval(all.settings), all.watch.timepiece), handlers)
   const handler = yield* NodeHttpServer.makeUpgradeHandler<HttpServerRequest | Scope.Scope, unknown>(
     standIn,
     answered,

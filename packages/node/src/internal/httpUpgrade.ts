@@ -17,19 +17,19 @@ import { MessageStream } from "./messageStream.ts"
 import * as Meter from "./meter.ts"
 import type { Settings } from "./serverOptions.ts"
 import type { Timepiece } from "./timepiece.ts"
-import { Vigil } from "./vigil.ts"
+import { Vigil, type Watch } from "./vigil.ts"
 
 /** Those of one server. */
 export class HttpUpgrades {
   readonly settings: Settings
-  readonly timepiece: Timepiece
+  readonly watch: Watch
   readonly open = new Set<HttpUpgrade>()
   isDraining = false
   private connections = 0
 
   constructor(settings: Settings, timepiece: Timepiece) {
     this.settings = settings
-    this.timepiece = timepiece
+    this.watch = { deadlines: settings.deadlines, timepiece }
   }
 
   /** Takes a place for as long as the scope is open, if there is one. */
@@ -169,9 +169,9 @@ export class HttpUpgrade {
   }
 
   private watch(ws: Websocket.Websocket["Service"]): void {
-    const { open, settings, timepiece } = this.all
+    const { open, watch } = this.all
     if (!(ws instanceof MessageStream)) throw new TypeError("a Websocket that Websocket.make did not make")
-    this.vigil = new Vigil(ws, settings.deadlines, timepiece)
+    this.vigil = new Vigil(ws, watch)
     open.add(this)
   }
 

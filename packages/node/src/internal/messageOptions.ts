@@ -2,7 +2,7 @@ import { OptionError } from "@websocket-stream/core/OptionError"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import type { Options } from "../Websocket.ts"
-import type { MessageStreamOptions } from "./messageStream.ts"
+import type { MessageSettings } from "./messageStream.ts"
 
 /** What holds where nothing is said. */
 export const defaults = {
@@ -13,10 +13,8 @@ export const defaults = {
   closeDeadline: "5 seconds"
 } as const
 
-/** How to speak, whatever was agreed on in the opening handshake. */
-export type MessageSettings = Pick<MessageStreamOptions, "compression" | "receiveBuffer" | "closeDeadline">
-
-export const messageSettings = (options: Omit<Options, "deflate"> | undefined): MessageSettings => ({
+/** All but who counts, which not the options say. */
+export const messageSettings = (options: Omit<Options, "deflate"> | undefined): Omit<MessageSettings, "meter"> => ({
   compression: {
     threshold: options?.compression?.threshold ?? defaults.threshold,
     level: options?.compression?.level ?? defaults.level,

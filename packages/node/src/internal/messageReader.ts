@@ -16,7 +16,7 @@ import { isUtf8 } from "node:buffer"
 import { type Io, Protocol, ReadError } from "../WebsocketError.ts"
 import { abnormal, closedAs } from "./closed.ts"
 import type { Inflated, Inflater } from "./deflate.ts"
-import type { Meter } from "./meter.ts"
+import type { MessageSettings } from "./messageStream.ts"
 import { type Piece, PieceReader } from "./pieceReader.ts"
 import type { Port } from "./port.ts"
 import { Supply } from "./supply.ts"
@@ -36,9 +36,7 @@ export interface MessageReaderOptions {
   readonly decoder: FrameDecoder
   readonly connection: Connection
   readonly inflater: Inflater | undefined
-  /** Bytes of messages that may wait to be received. */
-  readonly receiveBuffer: number
-  readonly meter: Meter | undefined
+  readonly settings: MessageSettings
   readonly replier: Replier
 }
 
@@ -47,8 +45,7 @@ export class MessageReader extends Supply<Message.Message> {
   private readonly decoder: FrameDecoder
   private readonly connection: Connection
   private readonly inflater: Inflater | undefined
-  private readonly receiveBuffer: number
-  private readonly meter: Meter | undefined
+  private readonly settings: MessageSettings
   private readonly replier: Replier
 
   // The message that is received in pieces, until its last one has come.
@@ -74,8 +71,7 @@ export class MessageReader extends Supply<Message.Message> {
     this.decoder = options.decoder
     this.connection = options.connection
     this.inflater = options.inflater
-    this.receiveBuffer = options.receiveBuffer
-    this.meter = options.meter
+    this.settings = options.settings
     this.replier = options.replier
   }
 
@@ -201,9 +197,9 @@ export class MessageReader extends Supply<Message.Message> {
   private get wantsMore(): boolean {
     if (this.isInflating || this.isOver || this.verdict !== undefined) return false
     if (this.drops || this.dropsPieces) return true
-    if (this.pieces !== undefined) return this.pieces.queuedBytes < this.receiveBuffer
-    return this.queued < this.receiveBuffer &&
-      (this.connection.heldBytes < this.receiveBuffer || this.isAwaited)
+    const { receiveBuffer } = this.settings
+    if (this.pieces !== undefined) return this.pieces.queuedBytes < receiveBuffer
+    return this.queued < receiveBuffer && (this.connection.heldBytes < receiveBuffer || this.isAwaited)
   }
 
   private parse(): void {
@@ -229,7 +225,8 @@ export class MessageReader extends Supply<Message.Message> {
   private receiveUsual(frame: Frame): void {
     const message = this.connection.receiveUsual(frame)
     if (message === undefined) return this.receivePart(wholePart(frame))
-    if (this.meter !== undefined) this.meter.bytesReceived += message.payload.length
+    const { meter } = this.settings
+    if (meter !== undefined) meter.bytesReceived += message.payload.length
     this.enqueue(message)
   }
 
@@ -257,7 +254,8 @@ export class MessageReader extends Supply<Message.Message> {
   }
 
   private handlePart(part: FramePart): void {
-    if (this.meter !== undefined && Opcode.isData(part.opcode)) this.meter.bytesReceived += part.payload.length
+    const { meter } = this.settings
+    if (meter !== undefined && Opcode.isData(part.opcode)) meter.bytesReceived += part.payload.length
     const step = this.connection.receive(part, this.pieces !== undefined)
     if (Result.isFailure(step)) return this.endBy(step.failure)
     const { event, reply } = step.success
@@ -294,7 +292,7 @@ export class MessageReader extends Supply<Message.Message> {
     }
     const { dropsPieces } = this
     if (piece.last) {
-      if (this.meter !== undefined) this.meter.messagesReceived++
+      this.count()
       this.pieces = this.nextPieces
       this.nextPieces = undefined
       this.dropsPieces = false
@@ -307,11 +305,16 @@ export class MessageReader extends Supply<Message.Message> {
     if (this.pieces !== undefined) {
       return this.receivePiece({ opcode: message.opcode, payload: message.payload, last: true })
     }
-    if (this.meter !== undefined) this.meter.messagesReceived++
+    this.count()
     if (this.drops && !this.isAwaited) return
     if (this.queue === none) this.queue = [message]
     else this.queue.push(message)
     this.queued += costOf(message)
+  }
+
+  private count(): void {
+    const { meter } = this.settings
+    if (meter !== undefined) meter.messagesReceived++
   }
 
   private inflate(opcode: Message.Message["opcode"], payload: Uint8Array): void {

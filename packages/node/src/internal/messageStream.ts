@@ -34,13 +34,19 @@ import type { Port } from "./port.ts"
 import type { Timepiece } from "./timepiece.ts"
 import { Waiters } from "./waiters.ts"
 
-export interface MessageStreamOptions {
-  readonly subprotocol: string | undefined
-  readonly deflate: Parameters | undefined
+/** How to speak, whatever was agreed on in the opening handshake. A server's connections share one. */
+export interface MessageSettings {
   readonly compression: CompressionOptions
+  /** Bytes of messages that may wait to be received. */
   readonly receiveBuffer: number
   readonly closeDeadline: Duration.Input
   readonly meter: Meter | undefined
+}
+
+/** What was agreed on. */
+export interface Agreed {
+  readonly subprotocol: string | undefined
+  readonly deflate: Parameters | undefined
 }
 
 export interface ReceivedStream {
@@ -52,8 +58,7 @@ export class MessageStream implements Successor, Replier, Metered {
   readonly subprotocol: string | undefined
 
   private readonly port: Port
-  private readonly closeDeadline: Duration.Input
-  private readonly meter: Meter | undefined
+  private readonly settings: MessageSettings
   private readonly connection: Connection.Connection
   private readonly reader: MessageReader
   private readonly writer: MessageWriter
@@ -66,33 +71,23 @@ export class MessageStream implements Successor, Replier, Metered {
   private lazyEnding: Waiters<() => void> | undefined = undefined
 
   /** Takes a stream over, and begins with what it has read already. Answers nothing if somebody else has. */
-  static over(stream: FrameStream, options: MessageStreamOptions): MessageStream | undefined {
+  static over(stream: FrameStream, settings: MessageSettings, agreed: Agreed): MessageStream | undefined {
     let unread: Pick<Estate, "ahead" | "ended"> | undefined
-    const messages = stream.takeOver((estate) => new MessageStream(unread = estate, options))
+    const messages = stream.takeOver((estate) => new MessageStream(unread = estate, settings, agreed))
     if (unread !== undefined) messages?.begin(unread)
     return messages
   }
 
-  private constructor(estate: Estate, options: MessageStreamOptions) {
+  private constructor(estate: Estate, settings: MessageSettings, { deflate, subprotocol }: Agreed) {
     const { decoder, limits, port, role, written } = estate
-    const { compression, deflate } = options
     this.port = port
-    this.subprotocol = options.subprotocol
-    this.closeDeadline = options.closeDeadline
-    this.meter = options.meter
-    this.connection = Connection.make(connectionOptions(role, limits))
-    const deflater = deflate === undefined ? undefined : new Deflater(role, deflate, compression)
+    this.subprotocol = subprotocol
+    this.settings = settings
+    const connection = this.connection = Connection.make(connectionOptions(role, limits))
+    const deflater = deflate === undefined ? undefined : new Deflater(role, deflate, settings.compression)
     const inflater = deflate === undefined ? undefined : new Inflater(role, deflate, limits.maxInflatedSize)
-    this.writer = new MessageWriter(port, role === "client", this.connection, deflater, options.meter, written)
-    this.reader = new MessageReader({
-      port,
-      decoder,
-      connection: this.connection,
-      inflater,
-      receiveBuffer: options.receiveBuffer,
-      meter: options.meter,
-      replier: this
-    })
+    this.writer = new MessageWriter(port, role === "client", connection, deflater, settings.meter, written)
+    this.reader = new MessageReader({ port, decoder, connection, inflater, settings, replier: this })
   }
 
   // Made when they are asked for, as those of a `WebsocketStream` are.
@@ -170,7 +165,7 @@ export class MessageStream implements Successor, Replier, Metered {
   }
 
   private begin({ ahead, ended }: Pick<Estate, "ahead" | "ended">): void {
-    this.meter?.opened(this)
+    this.settings.meter?.opened(this)
     this.hasEnded = ended !== undefined
     this.reader.begin(ahead, ended)
   }
@@ -237,7 +232,7 @@ export class MessageStream implements Successor, Replier, Metered {
 
   finish(): void {
     this.isFinished = true
-    this.meter?.ended(this, this.connection.closing)
+    this.settings.meter?.ended(this, this.connection.closing)
     this.lazyPings?.end()
     this.lazyFinishing?.wakeAll()
   }
@@ -338,7 +333,7 @@ export class MessageStream implements Successor, Replier, Metered {
   // What most connections never need, or only in the end, is made then.
 
   private get pings(): Pings {
-    return this.lazyPings ??= new Pings(this.reader, this.writer, this.meter, this.isFinished)
+    return this.lazyPings ??= new Pings(this.reader, this.writer, this.settings.meter, this.isFinished)
   }
 
   private get finishing(): Waiters<() => void> {
@@ -353,7 +348,7 @@ export class MessageStream implements Successor, Replier, Metered {
   private inTime(effect: Effect.Effect<void>): Effect.Effect<void> {
     return effect.pipe(
       Effect.interruptible,
-      Effect.timeoutOption(this.closeDeadline),
+      Effect.timeoutOption(this.settings.closeDeadline),
       Effect.map(Option.match({ onNone: () => this.port.destroy(), onSome: () => {} }))
     )
   }

@@ -13,12 +13,13 @@ import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import { drain } from "./drain.ts"
 import { logUnlessEnd } from "./handlerEnd.ts"
+import type { MessageSettings } from "./messageStream.ts"
 import type { Meter } from "./meter.ts"
 import type { Settings } from "./serverOptions.ts"
 import type { Swept } from "./sweep.ts"
 import type { Timepiece } from "./timepiece.ts"
 import { type Arrival, internalServerError, offerOf, receiveUpgrade, reject } from "./upgrade.ts"
-import { type Vigil, vigilsOf } from "./vigil.ts"
+import { type Vigil, vigilsOf, type Watch } from "./vigil.ts"
 
 /** A client, from its request to the end of its handler. */
 export interface Visitor {
@@ -43,7 +44,9 @@ export interface Shift {
 export class Reception implements Swept {
   readonly settings: Settings
   readonly meter: Meter | undefined
-  readonly timepiece: Timepiece
+  /** What every connection has alike. */
+  readonly messages: MessageSettings
+  readonly watch: Watch
   /** Succeeds when the server has closed for good. */
   readonly closed = Deferred.makeUnsafe<void>()
 
@@ -64,7 +67,8 @@ export class Reception implements Swept {
     this.settings = settings
     this.meter = meter
     this.fork = fork
-    this.timepiece = timepiece
+    this.messages = { ...settings.messages, meter }
+    this.watch = { deadlines: settings.deadlines, timepiece }
   }
 
   /** For an HTTP server's event `upgrade`. */
@@ -84,7 +88,7 @@ export class Reception implements Swept {
       return
     }
     this.connections++
-    if (shift === undefined) this.waiting.push({ arrival, since: this.timepiece.millis() })
+    if (shift === undefined) this.waiting.push({ arrival, since: this.watch.timepiece.millis() })
     else this.handOver(arrival, shift)
   }
 

@@ -12,13 +12,8 @@ import * as Result from "effect/Result"
 import type { ServingOptions } from "../WebsocketServer.ts"
 import { deflateOptions } from "./deflate.ts"
 import { type StreamSettings, streamSettings } from "./makeStream.ts"
-import {
-  checkMessageOptions,
-  defaults as messageDefaults,
-  type MessageSettings,
-  messageSettings,
-  whole
-} from "./messageOptions.ts"
+import { checkMessageOptions, defaults as messageDefaults, messageSettings, whole } from "./messageOptions.ts"
+import type { MessageSettings } from "./messageStream.ts"
 import { checkStreamOptions } from "./streamOptions.ts"
 import type { Deadlines } from "./vigil.ts"
 
@@ -28,7 +23,7 @@ export interface Settings {
   readonly origins: Origin.Check
   readonly deflate: PermessageDeflate.Parameters | undefined
   readonly stream: StreamSettings
-  readonly messages: MessageSettings
+  readonly messages: Omit<MessageSettings, "meter">
   readonly deadlines: Deadlines
   readonly handshakeDeadline: Duration.Duration
   readonly drainDeadline: Duration.Duration

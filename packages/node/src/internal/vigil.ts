@@ -14,29 +14,33 @@ export interface Deadlines {
   readonly maxLife: number
 }
 
+/** How to watch, alike for all connections of a server. */
+export interface Watch {
+  readonly deadlines: Deadlines
+  readonly timepiece: Timepiece
+}
+
 export class Vigil implements Swept {
   readonly stream: MessageStream
-  private readonly deadlines: Deadlines
-  private readonly timepiece: Timepiece
+  private readonly watch: Watch
   private readonly openedAt: number
   private heardAt: number
   private takenAt: number
   private pingedAt: number
   private closingSince: number | undefined = undefined
 
-  constructor(stream: MessageStream, deadlines: Deadlines, timepiece: Timepiece) {
+  constructor(stream: MessageStream, watch: Watch) {
     this.stream = stream
-    this.deadlines = deadlines
-    this.timepiece = timepiece
+    this.watch = watch
     this.openedAt =
       this.heardAt =
       this.takenAt =
       this.pingedAt =
-        timepiece.millis()
+        watch.timepiece.millis()
   }
 
   sweep(now: number): void {
-    const { closeDeadline, heartbeat, idleDeadline, maxLife } = this.deadlines
+    const { deadlines: { closeDeadline, heartbeat, idleDeadline, maxLife }, timepiece } = this.watch
     if (this.stream.isClosing) {
       this.closingSince ??= now
       if (hasPassed(this.closingSince, closeDeadline, now)) this.stream.cut(timeout("did not close", closeDeadline))
@@ -55,7 +59,7 @@ export class Vigil implements Swept {
       this.stream.cut(timeout("took nothing of what waits for it", idleDeadline))
     } else if (hasPassed(this.pingedAt, heartbeat, now)) {
       this.pingedAt = now
-      this.stream.beat(this.timepiece)
+      this.stream.beat(timepiece)
     }
   }
 }
