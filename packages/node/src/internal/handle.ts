@@ -6,8 +6,6 @@
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 
-const reader = Symbol("@websocket-stream/node/reader")
-
 /** Who is told what comes on a handle. */
 export interface Reader {
   /** So many bytes came. Answers the memory to read into from now on, if it is another. */
@@ -22,7 +20,11 @@ export interface Handle {
   reading: boolean
   /** Answers the memory to read into from now on, if it is another. */
   onread: () => Uint8Array | undefined | void
-  [reader]?: Reader
+  /**
+   * Who is told. A listening handle tells it of connections, and a connected one has no use for it: a property of our own would
+   * have V8 make room for three, 24 bytes.
+   */
+  onconnection: Reader | null
   readonly writeQueueSize: number
   readonly readStart: () => number
   readonly readStop: () => number
@@ -97,14 +99,14 @@ export const onReadOf = ({ onread }: Handle, memory: Uint8Array): Handle["onread
 
 /** Has a handle's events told to somebody, and to nobody else from then on. */
 export const readBy = (handle: Handle, by: Reader): void => {
-  handle[reader] = by
+  handle.onconnection = by
   handle.onread = onRead
 }
 
 function onRead(this: Handle): Uint8Array | undefined {
   const count = bytesRead()
-  if (count > 0) return this[reader]!.receive(count, this)
-  if (count < 0) this[reader]!.end(count, this)
+  if (count > 0) return this.onconnection!.receive(count, this)
+  if (count < 0) this.onconnection!.end(count, this)
   return undefined
 }
 
