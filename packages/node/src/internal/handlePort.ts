@@ -33,7 +33,7 @@ export class HandlePort implements Port, Private.Reader {
   private left = 0
   private wantsBytes = false
   private isReading: boolean
-  private isReceiving = false
+  // Behind the chunk that is received, or soon.
   private flushes = false
   private heard = false
   private lazyEnding: Ending | undefined = undefined
@@ -91,7 +91,7 @@ export class HandlePort implements Port, Private.Reader {
     else this.queue.push(bytes)
     this.queuedBytes += bytes.length
     if (this.queuedBytes >= this.highWaterMark) this.isFull = true
-    if (this.isReceiving || this.flushes || this.sending !== undefined) return
+    if (this.flushes || this.sending !== undefined) return
     this.flushes = true
     flushSoon(this)
   }
@@ -262,9 +262,9 @@ export class HandlePort implements Port, Private.Reader {
   }
 
   private give(chunk: Uint8Array, lent: boolean): void {
-    this.isReceiving = true
+    this.flushes = true
     if (!this.listener.onChunk(chunk, lent)) this.wantsBytes = false
-    this.isReceiving = false
+    this.flushes = false
     // An answer that is ready now need not wait for the tick: a tenth of what an echo costs.
     if (this.queue !== none) this.flush()
   }

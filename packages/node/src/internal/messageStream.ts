@@ -29,10 +29,10 @@ import type { Estate, FrameStream, Successor } from "./frameStream.ts"
 import { MessageReader, type Replier } from "./messageReader.ts"
 import { MessageWriter } from "./messageWriter.ts"
 import type { Meter, Metered } from "./meter.ts"
+import { Milestone } from "./milestone.ts"
 import { Pings } from "./pings.ts"
 import type { Port } from "./port.ts"
 import type { Timepiece } from "./timepiece.ts"
-import { Waiters } from "./waiters.ts"
 
 /** How to speak, whatever was agreed on in the opening handshake. A server's connections share one. */
 export interface MessageSettings {
@@ -64,11 +64,8 @@ export class MessageStream implements Successor, Replier, Metered {
   private readonly writer: MessageWriter
   private lazyPings: Pings | undefined = undefined
   private receivingPieces: Semaphore.Semaphore | undefined = undefined
-  private isFinished = false
-  private hasEnded = false
-  // Those who wait for the peer's Close frame, or for the end of its bytes.
-  private lazyFinishing: Waiters<() => void> | undefined = undefined
-  private lazyEnding: Waiters<() => void> | undefined = undefined
+  private lazyFinishing: Milestone | undefined = undefined
+  private lazyEnding: Milestone | undefined = undefined
 
   /** Takes a stream over, and begins with what it has read already. Answers nothing if somebody else has. */
   static over(stream: FrameStream, settings: MessageSettings, agreed: Agreed): MessageStream | undefined {
@@ -145,7 +142,7 @@ export class MessageStream implements Successor, Replier, Metered {
   }
 
   get closed(): Effect.Effect<Closed> {
-    return Effect.map(until(this.finishing, () => this.isFinished), () => {
+    return Effect.map(this.finishing.reached, () => {
       const { received = Close.abnormal, sent } = this.connection.closing
       return { sent, received, clean: sent !== undefined && received.code !== CloseCode.AbnormalClosure }
     })
@@ -158,15 +155,14 @@ export class MessageStream implements Successor, Replier, Metered {
   // Of the port, or before it was ours.
   private end(reason: "Peer" | "Us" | Io): void {
     this.reader.end(reason)
-    this.hasEnded = true
     // Nothing comes any more, and nothing can be sent: our side has no use, either.
     if (this.connection.closing.sent !== undefined) this.port.shutdown()
-    this.lazyEnding?.wakeAll()
+    this.ending.reach()
   }
 
   private begin({ ahead, ended }: Pick<Estate, "ahead" | "ended">): void {
     this.settings.meter?.opened(this)
-    this.hasEnded = ended !== undefined
+    if (ended !== undefined) this.ending.reach()
     this.reader.begin(ahead, ended)
   }
 
@@ -183,7 +179,7 @@ export class MessageStream implements Successor, Replier, Metered {
       // RFC 6455 7.1.1: a client waits for the server to end TCP, and a server that has ended its side reads on until the
       // client has done so, too. A socket that is closed while the peer still sends resets the connection, and the peer may
       // never see our Close frame.
-      return this.inTime(until(this.ending, () => this.hasEnded))
+      return this.inTime(this.ending.reached)
     })
   }
 
@@ -231,10 +227,9 @@ export class MessageStream implements Successor, Replier, Metered {
   }
 
   finish(): void {
-    this.isFinished = true
     this.settings.meter?.ended(this, this.connection.closing)
     this.lazyPings?.end()
-    this.lazyFinishing?.wakeAll()
+    this.finishing.reach()
   }
 
   get bufferedBytes(): number {
@@ -294,7 +289,7 @@ export class MessageStream implements Successor, Replier, Metered {
       const error = this.beginClosing(close)
       if (error !== undefined) return Effect.fail(new WriteError({ reason: new Encode({ error }) }))
       return Effect.map(
-        this.inTime(until(this.finishing, () => this.isFinished)),
+        this.inTime(this.finishing.reached),
         () => this.connection.receiveEof()
       )
     })
@@ -336,12 +331,18 @@ export class MessageStream implements Successor, Replier, Metered {
     return this.lazyPings ??= new Pings(this.reader, this.writer, this.settings.meter, this.isFinished)
   }
 
-  private get finishing(): Waiters<() => void> {
-    return this.lazyFinishing ??= new Waiters()
+  /** The peer has sent its last: a Close frame, or the end of its bytes. */
+  private get finishing(): Milestone {
+    return this.lazyFinishing ??= new Milestone()
   }
 
-  private get ending(): Waiters<() => void> {
-    return this.lazyEnding ??= new Waiters()
+  /** Its bytes have ended. */
+  private get ending(): Milestone {
+    return this.lazyEnding ??= new Milestone()
+  }
+
+  private get isFinished(): boolean {
+    return this.lazyFinishing?.isReached === true
   }
 
   // A peer that takes longer is not waited for: the connection is cut.
@@ -358,14 +359,6 @@ const received = (opcode: Message.Message["opcode"], pieces: Stream.Stream<Uint8
   type: opcode === Opcode.Text ? "text" : "binary",
   pieces
 })
-
-const until = (waiters: Waiters<() => void>, isDone: () => boolean): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    if (isDone()) return resume(Effect.void)
-    const done = () => resume(Effect.void)
-    waiters.addWaiter(done)
-    return Effect.sync(() => waiters.removeWaiter(done))
-  })
 
 const isClean = ({ reason }: ReadError): boolean => reason._tag === "Closed" && reason.clean
 

@@ -26,8 +26,7 @@ export class MessageWriter extends FrameQueue {
   private readonly deflater: Deflater | undefined
   private readonly meter: Meter | undefined
   private pendingPong: Frame.Frame | undefined = undefined
-  private lock: Semaphore.Semaphore | undefined = undefined
-  private lockUsers = 0
+  private lock: { readonly semaphore: Semaphore.Semaphore; users: number } | undefined = undefined
 
   constructor(
     port: Port,
@@ -187,13 +186,14 @@ export class MessageWriter extends FrameQueue {
   private locked<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.acquireUseRelease(
       Effect.sync(() => {
-        this.lockUsers++
-        return this.lock ??= Semaphore.makeUnsafe(1)
+        const lock = this.lock ??= { semaphore: Semaphore.makeUnsafe(1), users: 0 }
+        lock.users++
+        return lock
       }),
-      (lock) => lock.withPermit(effect),
-      () =>
+      (lock) => lock.semaphore.withPermit(effect),
+      (lock) =>
         Effect.sync(() => {
-          if (--this.lockUsers === 0) this.lock = undefined
+          if (--lock.users === 0) this.lock = undefined
         })
     )
   }
