@@ -116,21 +116,21 @@ export abstract class Supply<A> extends Waiters<Waiter> {
 class Parked<B> extends Effectable.Class<void> implements Waiter {
   private readonly waiters: Waiters<Waiter>
   private readonly resume: (effect: Effect.Effect<B, ReadError>) => void
-  private readonly then: Effect.Effect<B, ReadError>
+  private readonly next: Effect.Effect<B, ReadError>
 
   constructor(
     waiters: Waiters<Waiter>,
     resume: (effect: Effect.Effect<B, ReadError>) => void,
-    then: Effect.Effect<B, ReadError>
+    next: Effect.Effect<B, ReadError>
   ) {
     super()
     this.waiters = waiters
     this.resume = resume
-    this.then = then
+    this.next = next
   }
 
   onReady(): void {
-    this.resume(this.then)
+    this.resume(this.next)
   }
 
   override asEffect(): Effect.Effect<void> {
