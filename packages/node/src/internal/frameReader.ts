@@ -73,17 +73,17 @@ export class FrameReader extends Supply<Frame> {
     return { ahead, ended }
   }
 
-  protected get blocks(): boolean {
+  get blocks(): boolean {
     return this.owner.blocks
   }
 
-  protected shift(): Frame {
+  shift(): Frame {
     const frame = this.ahead!
     this.ahead = undefined
     return frame
   }
 
-  protected pull(): void {
+  pull(): void {
     this.port.pull()
   }
 

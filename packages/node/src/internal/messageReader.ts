@@ -141,11 +141,11 @@ export class MessageReader extends Supply<Message.Message> {
     this.pullPort()
   }
 
-  protected get blocks(): boolean {
+  get blocks(): boolean {
     return true
   }
 
-  protected shift(): Message.Message {
+  shift(): Message.Message {
     const message = this.queue[this.taken++]!
     this.queued -= costOf(message)
     // A queue that is never quite empty must not keep what was taken.
@@ -177,7 +177,7 @@ export class MessageReader extends Supply<Message.Message> {
     if (this.verdict !== undefined) setImmediate(() => this.settle())
   }
 
-  protected pull(): void {
+  pull(): void {
     if (this.isAwaited) this.settle()
     this.parse()
     this.pullPort()

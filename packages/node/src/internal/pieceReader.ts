@@ -42,17 +42,17 @@ export class PieceReader extends Supply<Piece> {
     this.wake()
   }
 
-  protected get blocks(): boolean {
+  get blocks(): boolean {
     return true
   }
 
-  protected shift(): Piece {
+  shift(): Piece {
     const piece = this.queue.shift()!
     this.queuedBytes -= piece.payload.length
     return piece
   }
 
-  protected pull(): void {
+  pull(): void {
     this.askForMore()
   }
 }

@@ -14,7 +14,7 @@ export interface Waiter {
   readonly onReady: () => void
 }
 
-/** Effects of a supply, made when they are asked for: each weighs 400 bytes, and a connection is received from in one way. */
+/** Effects of a supply, made when they are asked for: a connection is received from in one way, as a rule. */
 interface Ways<A> {
   one?: Effect.Effect<A, ReadError>
   all?: Effect.Effect<NonEmptyReadonlyArray<A>, ReadError>
@@ -29,12 +29,12 @@ export abstract class Supply<A> extends Waiters<Waiter> {
 
   /** The next item. Waits for it, unless the supply does not block. */
   get one(): Effect.Effect<A, ReadError> {
-    return this.ways.one ??= this.taking(() => this.shift())
+    return this.ways.one ??= new Take(this, shift)
   }
 
   /** All items that there are, at least one. */
   get all(): Effect.Effect<NonEmptyReadonlyArray<A>, ReadError> {
-    return this.ways.all ??= this.taking(() => this.shiftAll())
+    return this.ways.all ??= new Take(this, shiftAll)
   }
 
   /** Succeeds when an item could be taken, fails when there will be none. Waits in any case. */
@@ -44,18 +44,18 @@ export abstract class Supply<A> extends Waiters<Waiter> {
     const ready: Effect.Effect<void, ReadError> = Effect.suspend(() =>
       this.isReady ? (this.hasItem ? Exit.void : this.failure!) : wait
     )
-    const wait = this.waitingFor(ready)
+    const wait = waiting(this, ready)
     return ways.ready = ready
   }
 
   /** Whether an item is there. May look for one, and find out that there is a `failure`. */
   abstract get hasItem(): boolean
   /** Whether a fiber waits for what is not there. */
-  protected abstract get blocks(): boolean
+  abstract get blocks(): boolean
   /** Takes the first item, when there is one. */
-  protected abstract shift(): A
+  abstract shift(): A
   /** Asks for more. What there is at once comes before this returns. */
-  protected abstract pull(): void
+  abstract pull(): void
 
   /** Whether a take would not wait: an item is there, or there will be none. */
   get isReady(): boolean {
@@ -80,30 +80,6 @@ export abstract class Supply<A> extends Waiters<Waiter> {
     return this.lazyWays ??= {}
   }
 
-  // An item is taken and given to the fiber in one operation of its run loop, by `Effect.sync`: were it the value of an `Exit`
-  // that `suspend` answers, an interruption could fall between the two, and the item with it.
-  private taking<B>(take: () => B): Effect.Effect<B, ReadError> {
-    const self: Effect.Effect<B, ReadError> = Effect.suspend(() => {
-      if (!this.isReady && !this.blocks) this.pull()
-      if (this.isReady) return this.hasItem ? taken : this.failure!
-      return this.blocks ? wait : wouldBlock
-    })
-    const taken = Effect.sync(() => {
-      if (!this.hasItem) throw stolen
-      return take()
-    }).pipe(Effect.catchDefect((defect) => (defect === stolen ? self : Effect.die(defect))))
-    const wait = this.waitingFor(self)
-    return self
-  }
-
-  private waitingFor<B>(then: Effect.Effect<B, ReadError>): Effect.Effect<B, ReadError> {
-    return Effect.callback((resume) => {
-      const parked = new Parked(this, resume, then)
-      this.whenReady(parked)
-      return parked
-    })
-  }
-
   /** Takes all items, when there is one. */
   shiftAll(): NonEmptyReadonlyArray<A> {
     const items: [A, ...Array<A>] = [this.shift()]
@@ -111,6 +87,47 @@ export abstract class Supply<A> extends Waiters<Waiter> {
     return items
   }
 }
+
+const shift = <A>(supply: Supply<A>): A => supply.shift()
+
+const shiftAll = <A>(supply: Supply<A>): NonEmptyReadonlyArray<A> => supply.shiftAll()
+
+/** Takes, or waits until it can. */
+class Take<A, B> extends Effectable.Class<B, ReadError> {
+  private readonly supply: Supply<A>
+  private readonly take: (supply: Supply<A>) => B
+  private lazyTaken: Effect.Effect<B, ReadError> | undefined = undefined
+  private lazyWait: Effect.Effect<B, ReadError> | undefined = undefined
+
+  constructor(supply: Supply<A>, take: (supply: Supply<A>) => B) {
+    super()
+    this.supply = supply
+    this.take = take
+  }
+
+  override asEffect(): Effect.Effect<B, ReadError> {
+    const { supply } = this
+    if (!supply.isReady && !supply.blocks) supply.pull()
+    if (supply.isReady) return supply.hasItem ? this.taken : supply.failure!
+    return supply.blocks ? (this.lazyWait ??= waiting(supply, this)) : wouldBlock
+  }
+
+  // An item is taken and given to the fiber in one operation of its run loop, by `Effect.sync`: were it the value of an `Exit`
+  // that `asEffect` answers, an interruption could fall between the two, and the item with it.
+  private get taken(): Effect.Effect<B, ReadError> {
+    return this.lazyTaken ??= Effect.sync(() => {
+      if (!this.supply.hasItem) throw stolen
+      return this.take(this.supply)
+    }).pipe(Effect.catchDefect((defect) => (defect === stolen ? this : Effect.die(defect))))
+  }
+}
+
+const waiting = <A, B>(supply: Supply<A>, next: Effect.Effect<B, ReadError>): Effect.Effect<B, ReadError> =>
+  Effect.callback((resume) => {
+    const parked = new Parked(supply, resume, next)
+    supply.whenReady(parked)
+    return parked
+  })
 
 /** A fiber that waits, and itself the effect that lets it go: as closures it would weigh 250 bytes more. */
 class Parked<B> extends Effectable.Class<void> implements Waiter {
@@ -142,5 +159,5 @@ class Parked<B> extends Effectable.Class<void> implements Waiter {
 // Shared, because an error with a stack of its own costs 6 to 14 microseconds.
 const wouldBlock = Exit.fail(new ReadError({ reason: new WouldBlock() }))
 
-// Another fiber took the item while the first was made to yield. Thrown and caught in `taking`, never seen outside.
+// Another fiber took the item while the first was made to yield. Thrown and caught in `Take`, never seen outside.
 const stolen = Symbol("stolen")
