@@ -92,6 +92,19 @@ describe("Websocket.make", () => {
       }).pipe(Effect.scoped))
   }
 
+  it.live("is the only one, whoever is woken by its making and wants to take the stream, too", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* streams
+      const other = yield* Effect.forkChild(
+        Effect.flip(Effect.catchTag(server.read, "ReadError", () => Websocket.make(server, brief))),
+        { startImmediately: true }
+      )
+      const ws = yield* Websocket.make(server, brief)
+      assert.strictEqual((yield* Fiber.join(other)).option, "stream")
+      yield* client.write(Opcode.Text, "Hello")
+      assert.strictEqual(textOf(yield* ws.receive), "Hello")
+    }))
+
   it.live("tells writers that wait for room", () =>
     Effect.gen(function*() {
       const { server } = yield* streams

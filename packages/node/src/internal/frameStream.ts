@@ -44,7 +44,7 @@ export interface Estate {
   readonly written: Ended | undefined
 }
 
-export class FrameStream implements Port.Listener, Modal {
+export class FrameStream implements Successor, Modal {
   readonly role: Role
   private readonly port: Port.Port
   private readonly limits: Limits
@@ -133,6 +133,8 @@ export class FrameStream implements Port.Listener, Modal {
   takeOver<A extends Successor>(succeed: (estate: Estate) => A): A | undefined {
     if (this.successor !== undefined) return undefined
     const { decoder, limits, port, role } = this
+    // Of those who are told that it is taken, some may want to take it.
+    this.successor = this
     const { ahead, ended } = this.lazyReader?.yieldUp() ?? unread
     const written = this.lazyWriter?.yieldUp()
     const successor = succeed({ role, limits, port, decoder, ahead, ended, written })
@@ -143,14 +145,15 @@ export class FrameStream implements Port.Listener, Modal {
 
   close(linger: Duration.Input): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.successor === undefined) {
-        this.writer.end("Us")
-        this.reader.abandon()
-      } else {
-        this.successor.abandon()
-      }
+      const owner = this.successor ?? this
+      owner.abandon()
       return this.port.close(linger)
     })
+  }
+
+  abandon(): void {
+    this.writer.end("Us")
+    this.reader.abandon()
   }
 
   onChunk(chunk: Uint8Array, lent: boolean): boolean {
