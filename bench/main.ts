@@ -3,7 +3,7 @@
  *
  *     pnpm bench [--only W2] [--rounds 7] [--seconds 2] [--write] [--quick]
  *     pnpm bench codec
- *     pnpm bench idle [--connections 20000]
+ *     pnpm bench idle [--connections 20000] [--rounds 3]
  *
  * Tables go to standard output, and how far it is to standard error.
  */
@@ -43,6 +43,7 @@ const rounds = (count: number) =>
   )
 
 const codecRounds = 21
+const idleRounds = 3
 
 const seconds = Flag.Finite("seconds").pipe(
   Flag.withDescription("How long each is timed in a round"),
@@ -86,16 +87,17 @@ const all = Effect.fnUntraced(function*(options: {
   const connections = Descriptors.atMost(manyConnections)
   yield* report(yield* growthSection(Contestants.growing, settings, defaultScale(connections)), options)
   yield* report(yield* fairnessSection(Contestants.idlers, settings), options)
-  yield* report(yield* idleSection(Contestants.idlers, connections), options)
+  yield* report(yield* idleSection(Contestants.idlers, connections, idleRounds), options)
   yield* report(yield* codecSection(codecRounds), options)
 })
 
 const idle = Effect.fnUntraced(function*(options: {
   readonly connections: Option.Option<number>
+  readonly rounds: number
   readonly write: boolean
 }) {
   const connections = Option.getOrElse(options.connections, () => Descriptors.atMost(manyConnections))
-  yield* report(yield* idleSection(Contestants.idlers, connections), options)
+  yield* report(yield* idleSection(Contestants.idlers, connections, options.rounds), options)
 })
 
 const codec = Effect.fnUntraced(function*(options: { readonly rounds: number; readonly write: boolean }) {
@@ -121,7 +123,7 @@ Command.make("bench", { only, quick: quickly, rounds: rounds(7), seconds, write 
     Command.make("codec", { rounds: rounds(codecRounds), write }, codec).pipe(
       Command.withDescription("Decoding, encoding, masking, UTF-8 and deflate alone, without sockets")
     ),
-    Command.make("idle", { connections, write }, idle).pipe(
+    Command.make("idle", { connections, rounds: rounds(idleRounds), write }, idle).pipe(
       Command.withDescription("What connections cost over which nothing goes")
     )
   ]),

@@ -27,7 +27,7 @@ export const quick = Effect.gen(function*() {
     workloadsSection(measured, settings),
     yield* growthSection([net], settings, scale),
     yield* fairnessSection([net], settings, 10),
-    yield* idleSection([messages], 10),
+    yield* idleSection([messages], 10, 1),
     yield* codecSection(0)
   ]
   const tables = sections.flatMap(({ body }) => body.match(/^\| -/gm) ?? []).length
