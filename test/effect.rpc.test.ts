@@ -20,6 +20,7 @@ import * as Scope from "effect/Scope"
 import * as SocketServer from "effect/socket/SocketServer"
 import * as Stream from "effect/Stream"
 import * as Relay from "./support/relay.ts"
+import { turn } from "./support/settled.ts"
 
 class Procedures extends RpcGroup.make(
   Rpc.make("Upper", { payload: { text: Schema.String }, success: Schema.String, error: Schema.Literal("empty") }),
@@ -120,8 +121,6 @@ const alarms = () => {
   })
   return { messages, layer: Logger.layer([logger]) }
 }
-
-const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
 /** Waits until something has not changed for a while: whoever waits by then waits for somebody else. */
 const untilStill = Effect.fnUntraced(function*(look: () => number) {

@@ -96,6 +96,7 @@ export const run = <A>(target: Target<A>, options: Options<A>): Effect.Effect<Re
         if (yield* breaks(input)) return yield* fail(input)
       }
       if (isLookedAt) yield* keepInteresting(batch, coverage)
+      // Others run beside this in the tests, and timers and signals are looked at.
       yield* turn
     }
     return { inputs, found, failure: undefined }
@@ -106,5 +107,3 @@ const batchSize = 50
 const lookedAt = 5
 const triesForFailures = 5000
 const triesForCorpus = 30
-
-// Of the event loop: others run beside this in the tests, and timers and signals are looked at.

@@ -9,6 +9,7 @@ export const guarded = (check: Effect.Effect<void>): Effect.Effect<void> =>
     const keep = (error: unknown) => void errors.push(error)
     yield* Effect.acquireUseRelease(
       Effect.sync(() => listen("on", keep)),
+      // A rejection is told of behind all microtasks, and a warning in a tick of its own.
       () => Effect.andThen(check, turn),
       () => Effect.sync(() => listen("off", keep))
     )
@@ -18,5 +19,3 @@ export const guarded = (check: Effect.Effect<void>): Effect.Effect<void> =>
 const listen = (how: "on" | "off", listener: (error: unknown) => void): void => {
   for (const event of ["uncaughtException", "unhandledRejection", "warning"]) process[how](event, listener)
 }
-
-// A rejection is told of behind all microtasks, and a warning in a tick of its own.

@@ -108,7 +108,7 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
       : { ...settings.options, ...running.answer(admitted) }
     const agreed = negotiate(offer, options, settings.deflate)
     if (Result.isFailure(agreed)) return Result.fail(agreed.failure)
-    const { deflate, greeting, subprotocol } = agreed.success
+    const { deflate, greeting } = agreed.success
     const stream = new FrameStream(arrival.take(), {
       ...settings.stream,
       head: arrival.head,
@@ -117,7 +117,7 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
       dropsSocket: settings.ownsServer
     })
     // Nobody else has had it, to take it over.
-    const messages = MessageStream.over(stream, messageSettings, { subprotocol, deflate })!
+    const messages = MessageStream.over(stream, messageSettings, agreed.success)!
     this.entry = undefined
     this.vigil = new Vigil(messages, watch)
     meter?.accepted()

@@ -60,8 +60,7 @@ export class HandlePort implements Port, Private.Reader {
     return undefined
   }
 
-  // Of a connection that has no socket both are as an HTTP server has them: it may be half open, too.
-
+  // Of a connection that has no socket it is as an HTTP server has it.
   private get highWaterMark(): number {
     return this.socket === undefined ? getDefaultHighWaterMark(false) : this.socket.writableHighWaterMark
   }
@@ -191,7 +190,7 @@ export class HandlePort implements Port, Private.Reader {
     this.isReading = false
     if (getSystemErrorName(status) !== "EOF") return this.destroy(systemError(status, "read"))
     this.ending.ended = true
-    // Node ends our side behind the peer's, unless it may be half open.
+    // Node ends our side behind the peer's, unless it may be half open, as all may be that have no socket.
     if (this.socket?.allowHalfOpen === false) this.shutdown()
     if (!this.isOver) this.listener.onEnd()
     this.destroyIfDone()

@@ -2,7 +2,8 @@ import { OptionError } from "@websocket-stream/core/OptionError"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import type { Options } from "../Websocket.ts"
-import type { MessageSettings } from "./messageStream.ts"
+import type { CompressionOptions } from "./deflate.ts"
+import type { Meter } from "./meter.ts"
 
 /** What holds where nothing is said. */
 export const defaults = {
@@ -13,7 +14,16 @@ export const defaults = {
   closeDeadline: "5 seconds"
 } as const
 
-/** All but who counts, which not the options say. */
+/** How to speak, whatever was agreed on in the opening handshake. A server's connections share one. */
+export interface MessageSettings {
+  readonly compression: CompressionOptions
+  /** Bytes of messages that may wait to be received. */
+  readonly receiveBuffer: number
+  readonly closeDeadline: Duration.Input
+  readonly meter: Meter | undefined
+}
+
+/** All but who counts, which the options do not say. */
 export const messageSettings = (options: Omit<Options, "deflate"> | undefined): Omit<MessageSettings, "meter"> => ({
   compression: {
     threshold: options?.compression?.threshold ?? defaults.threshold,

@@ -24,24 +24,16 @@ import type { Closed, Sendable, SendOptions, Websocket } from "../Websocket.ts"
 import { Encode, type Io, type ReadError, WriteError } from "../WebsocketError.ts"
 import { allocate } from "./allocate.ts"
 import { forEachBatch, forEachItem } from "./consumer.ts"
-import { type CompressionOptions, Deflater, Inflater } from "./deflate.ts"
+import { Deflater, Inflater } from "./deflate.ts"
 import type { Estate, FrameStream, Successor } from "./frameStream.ts"
+import type { MessageSettings } from "./messageOptions.ts"
 import { MessageReader, type Replier } from "./messageReader.ts"
 import { MessageWriter } from "./messageWriter.ts"
-import type { Meter, Metered } from "./meter.ts"
+import type { Metered } from "./meter.ts"
 import { Milestone } from "./milestone.ts"
 import { Pings } from "./pings.ts"
 import type { Port } from "./port.ts"
 import type { Timepiece } from "./timepiece.ts"
-
-/** How to speak, whatever was agreed on in the opening handshake. A server's connections share one. */
-export interface MessageSettings {
-  readonly compression: CompressionOptions
-  /** Bytes of messages that may wait to be received. */
-  readonly receiveBuffer: number
-  readonly closeDeadline: Duration.Input
-  readonly meter: Meter | undefined
-}
 
 /** What was agreed on. */
 export interface Agreed {

@@ -12,8 +12,13 @@ import * as Result from "effect/Result"
 import type { ServingOptions } from "../WebsocketServer.ts"
 import { deflateOptions } from "./deflate.ts"
 import { type StreamSettings, streamSettings } from "./makeStream.ts"
-import { checkMessageOptions, defaults as messageDefaults, messageSettings, whole } from "./messageOptions.ts"
-import type { MessageSettings } from "./messageStream.ts"
+import {
+  checkMessageOptions,
+  defaults as messageDefaults,
+  type MessageSettings,
+  messageSettings,
+  whole
+} from "./messageOptions.ts"
 import { checkStreamOptions } from "./streamOptions.ts"
 import type { Deadlines } from "./vigil.ts"
 

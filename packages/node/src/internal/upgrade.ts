@@ -22,6 +22,7 @@ import type { Connection, Options, Upgrade } from "../WebsocketUpgrade.ts"
 import { deflateOptions } from "./deflate.ts"
 import { finish } from "./duplexPort.ts"
 import { defaults, makeStream } from "./makeStream.ts"
+import type { Agreed } from "./messageStream.ts"
 import type { Source } from "./port.ts"
 
 /** An upgrade that has come to a server, by `node:http` or past it. */
@@ -71,9 +72,7 @@ export const readOffer = (
   })
 
 /** What was agreed on, and the 101 that says so. */
-export interface Agreed {
-  readonly subprotocol: string | undefined
-  readonly deflate: PermessageDeflate.Parameters | undefined
+export interface Answer extends Agreed {
   readonly greeting: Uint8Array
 }
 
@@ -82,7 +81,7 @@ export const negotiate = (
   offer: OpeningHandshake.Offer,
   options: Pick<Options, "subprotocols" | "headers"> | undefined,
   wanted: PermessageDeflate.Parameters | undefined
-): Result.Result<Agreed, OptionError> => {
+): Result.Result<Answer, OptionError> => {
   // RFC 6455 4.1: the client lists its subprotocols "ordered by preference".
   const subprotocol = offer.subprotocols.find((name) => options?.subprotocols?.includes(name))
   const agreed = wanted === undefined || offer.extensions === undefined

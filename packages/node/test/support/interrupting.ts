@@ -200,12 +200,12 @@ export const waitersIn = (object: object): number => {
     // The stream beneath is not ours, and what it is held by leads everywhere.
     if (value instanceof EventEmitter || ArrayBuffer.isView(value)) return 0
     seen.add(value)
+    if (!(value instanceof Waiters)) return countIn(Object.values(value))
     // Nor is who waits.
-    const parts = value instanceof Waiters
-      ? Object.entries(value).filter(([name]) => name !== "first" && name !== "others")
-      : Object.entries(value)
-    const own = value instanceof Waiters && value.isAwaited ? 1 : 0
-    return parts.reduce((sum, [, part]) => sum + count(part), own)
+    const parts = Object.entries(value).filter(([name]) => name !== "first" && name !== "others")
+    return (value.isAwaited ? 1 : 0) + countIn(parts.map(([, part]) => part))
   }
+  const countIn = (values: ReadonlyArray<unknown>): number =>
+    values.reduce((sum: number, value) => sum + count(value), 0)
   return count(object)
 }
