@@ -230,23 +230,22 @@ class Decoder implements FrameDecoder {
   // All in one place, a view as it is made and nothing in between: 38 ns for 32 bytes, where the long way takes 54.
   nextUsual(): Frame.Frame | undefined {
     const { header } = this
-    const headerLength = header.readUsual(this.chunk, this.cursor)
+    const headerLength = header.findUsual(this.chunk, this.cursor)
     if (headerLength === 0) return undefined
-    this.cursor += headerLength
     const { length, opcode } = header
-    // The header is read, and the rest of the frame goes the long way. A view of nothing would hold the chunk for it.
-    if (length === 0 || length > this.chunk.length - this.cursor) return undefined
+    const frameLength = headerLength + length
+    // A view of nothing would hold the chunk for it.
+    if (length === 0 || frameLength > this.chunk.length - this.cursor) return undefined
     if (this.chunkIsLent || (this.masked && !this.chunkIsOurs)) {
       if (length >= lendFrom) return undefined
       this.ownRest()
     }
-    const start = this.cursor
+    const start = this.cursor + headerLength
     const end = start + length
     if (this.masked) this.unmask(0, start, end)
     const buffer = this.buffer ??= this.chunk.buffer
     const payload = new Uint8Array(buffer, this.chunk.byteOffset + start, length)
-    this.bufferedBytes -= headerLength + length
-    header.begin()
+    this.bufferedBytes -= frameLength
     if (end === this.chunk.length) this.nextChunk()
     else this.cursor = end
     return { opcode, fin: true, rsv1: false, payload }

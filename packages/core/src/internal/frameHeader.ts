@@ -61,6 +61,19 @@ export class FrameHeader {
    * 64 KiB, with room behind it. Answers how many bytes it took: none of any other, which goes byte by byte.
    */
   readUsual(chunk: Uint8Array, at: number): number {
+    const length = this.findUsual(chunk, at)
+    if (length === 0) return 0
+    this.fin = true
+    this.rsv1 = false
+    this.part = whole
+    return length
+  }
+
+  /**
+   * The same, and nothing is read by it: opcode, length and key are known, and the next header is still this one. Whoever takes
+   * frames whole need not turn to the next with each, 2 ns of 62.
+   */
+  findUsual(chunk: Uint8Array, at: number): number {
     const { masked, maxFrameSize } = this
     if (this.part !== firstByte || chunk.length - at < longestUsual) return 0
     const first = chunk[at]!
@@ -76,11 +89,8 @@ export class FrameHeader {
       this.key = (chunk[end]! << 24) | (chunk[end + 1]! << 16) | (chunk[end + 2]! << 8) | chunk[end + 3]!
       end += 4
     }
-    this.fin = true
-    this.rsv1 = false
     this.opcode = first === finalText ? Opcode.Text : Opcode.Binary
     this.length = length
-    this.part = whole
     return end - at
   }
 
