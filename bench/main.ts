@@ -42,7 +42,7 @@ const rounds = (count: number) =>
     Flag.filter((rounds) => rounds > 0, (rounds) => `Expected at least 1, got ${rounds}`)
   )
 
-const codecRounds = 21
+const codecRounds = 101
 const idleRounds = 3
 
 const seconds = Flag.Finite("seconds").pipe(
