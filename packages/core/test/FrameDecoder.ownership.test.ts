@@ -34,6 +34,23 @@ describe("the caller's chunks", { timeout }, () => {
     )
   }
 
+  // A copy for each frame would make a chunk cost the square of its length.
+  for (const lent of [false, true]) {
+    it(`are copied once for all their frames, if they are ${lent ? "on loan" : "the caller's to keep"}`, () => {
+      const frames = Array.from({ length: 20 }, (_, i) => Frame.make(Opcode.Binary, noise(100, i)))
+      const chunk = concat(frames.map((frame) => encodeFor("server", frame)))
+      const copies: Array<number> = []
+      const allocate = (bytes: number) => {
+        copies.push(bytes)
+        return new Uint8Array(bytes)
+      }
+      const decoder = FrameDecoder.make({ role: "server", maxFrameSize: 1000, allocate })
+      decoder.push(chunk, lent)
+      assert.deepStrictEqual(readable(drain(decoder).frames), readable(frames))
+      assert.deepStrictEqual(copies, [chunk.length])
+    })
+  }
+
   it("are unmasked in place if the decoder owns them, within the payload and nowhere else", () => {
     const frame = Frame.make(Opcode.Binary, noise(100, 1))
     const bytes = Frame.encode(frame, 0x37fa213d)
