@@ -207,11 +207,7 @@ export class MessageReader extends Supply<Message.Message> {
     if (this.isParsing) return
     this.isParsing = true
     while (this.wantsMore) {
-      const usual = this.pieces === undefined ? this.decoder.nextUsual() : undefined
-      if (usual !== undefined) {
-        this.receiveUsual(usual)
-        continue
-      }
+      if (this.pieces === undefined && this.receiveUsual()) continue
       const next = this.decoder.nextPart()
       if (Result.isFailure(next)) this.endBy(next.failure)
       else if (next.success !== undefined) this.receivePart(next.success)
@@ -222,12 +218,23 @@ export class MessageReader extends Supply<Message.Message> {
     this.wake()
   }
 
-  private receiveUsual(frame: Frame): void {
-    const message = this.connection.receiveUsual(frame)
-    if (message === undefined) return this.receivePart(wholePart(frame))
-    const { meter } = this.settings
-    if (meter !== undefined) meter.bytesReceived += message.payload.length
-    this.enqueue(message)
+  // Frames that are messages by themselves, as many as there are behind each other: but for the room nothing changes by them that
+  // would have to be asked again. Answers whether there was one.
+  private receiveUsual(): boolean {
+    const { connection, decoder, settings: { meter, receiveBuffer } } = this
+    let frame = decoder.nextUsual()
+    if (frame === undefined) return false
+    do {
+      const message = connection.receiveUsual(frame)
+      if (message === undefined) {
+        this.receivePart(wholePart(frame))
+        return true
+      }
+      if (meter !== undefined) meter.bytesReceived += message.payload.length
+      this.enqueue(message)
+      frame = this.queued < receiveBuffer ? decoder.nextUsual() : undefined
+    } while (frame !== undefined)
+    return true
   }
 
   private receivePart(part: FramePart): void {
