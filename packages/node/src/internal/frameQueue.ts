@@ -58,12 +58,16 @@ export class FrameQueue {
    * are not copied where they are large: a tenth of what an echo of 64 KiB costs.
    */
   queue(frames: ReadonlyArray<Frame.Frame>, keepsPayloads = false): number {
+    let length = 0
+    let longest = 0
+    for (const frame of frames) {
+      length += Frame.encodedLength(frame, this.masked)
+      longest = Math.max(longest, frame.payload.length)
+    }
     if (keepsPayloads && !this.masked) {
-      if (frames.some(isLarge)) return this.queueApart(frames)
+      if (longest >= largeFrom) return this.queueApart(frames)
       if (frames.length === 1) return this.queueShared(frames[0]!)
     }
-    let length = 0
-    for (const frame of frames) length += Frame.encodedLength(frame, this.masked)
     // Not zeroed, because the frames fill it to the last byte. A large one is garbage as a payload is: told of it, the collector
     // finds it in time, a fifth of what it takes to echo frames of 1 MiB.
     const bytes = length < largeFrom ? Buffer.allocUnsafe(length) : allocate(length)
@@ -146,8 +150,6 @@ let shared: {
 
 // Bytes.
 const largeFrom = 16 * 1024
-
-const isLarge = ({ payload }: Frame.Frame): boolean => payload.length >= largeFrom
 
 // Called by an event: what `proceed` throws, for a payload that is none, would end the process and not just the fiber.
 const attempt = <A, E>(proceed: () => Exit.Exit<A, E>): Exit.Exit<A, E> => {

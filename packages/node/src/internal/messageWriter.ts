@@ -45,9 +45,14 @@ export class MessageWriter extends FrameQueue {
   /** Queues messages, in one step unless something is to be compressed. */
   sendAll(messages: NonEmptyReadonlyArray<Sendable>, compress: boolean): Effect.Effect<void, WriteError> {
     return Effect.suspend(() => {
-      const frames = messages.map(frameOf)
       // A message belongs to the connection, and a string is encoded by us. Bytes are their sender's to change.
-      const keeps = !messages.some(isBytes)
+      let keeps = true
+      const frames = messages.map((message) => {
+        if (typeof message === "string") return textFrame(message)
+        if (!(message instanceof Uint8Array)) return messageFrame(message)
+        keeps = false
+        return Frame.make(Opcode.Binary, message)
+      })
       const deflater = compress ? this.deflater : undefined
       if (this.lock === undefined && (deflater === undefined || frames.every((frame) => isSmall(frame, deflater)))) {
         return this.send(frames, keeps)
@@ -207,13 +212,8 @@ const count = (meter: Meter, frames: ReadonlyArray<Frame.Frame>): void => {
   }
 }
 
-const isBytes = (message: Sendable): message is Uint8Array => message instanceof Uint8Array
-
-const frameOf = (message: Sendable): Frame.Frame => {
-  if (typeof message === "string") return textFrame(message)
-  if (isBytes(message)) return Frame.make(Opcode.Binary, message)
-  return Frame.make(message.opcode === Opcode.Text ? Opcode.Text : Opcode.Binary, message.payload)
-}
+const messageFrame = ({ opcode, payload }: Message.Message): Frame.Frame =>
+  Frame.make(opcode === Opcode.Text ? Opcode.Text : Opcode.Binary, payload)
 
 // A broadcast sends one text to many, one after the other: its bytes are made once for all of them.
 const textFrame = (text: string): Frame.Frame => {
