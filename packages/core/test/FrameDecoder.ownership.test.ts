@@ -24,8 +24,8 @@ describe("the caller's chunks", { timeout }, () => {
       `are not written to: ${kind}`,
       { cut: withCuts(wire) },
       ({ cut: { cuts, wire: { bytes, role, rsv1 } } }) => {
-        // A client has nothing to unmask, so it leaves alone even what it owns.
-        for (const ownsChunks of role === "client" ? [true, false] : [false]) {
+        // A client has nothing to unmask, so it leaves alone even what it owns. And nothing is owned that nobody gave away.
+        for (const ownsChunks of role === "client" ? [true, undefined] : [false, undefined]) {
           const chunks = splitAt(bytes, cuts)
           FrameDecoder.decodeAll(chunks, { role, rsv1, maxFrameSize: noLimit, ownsChunks })
           assert.isTrue(Buffer.from(bytes).equals(concat(chunks)))
@@ -209,6 +209,12 @@ describe("what a decoder holds", { timeout }, () => {
       assert.isTrue(yield* isCollected(read()))
       assert.strictEqual(decoder.bufferedBytes, 5_000)
     }))
+
+  it("is not the chunk for the sake of no bytes at all", () => {
+    const decoder = FrameDecoder.make({ role: "client", maxFrameSize: noLimit })
+    decoder.push(concat([[0x82, 0x00], Frame.encode(Frame.make(Opcode.Binary, noise(100, 1)))]))
+    assert.strictEqual(next(decoder)?.payload.buffer.byteLength, 0)
+  })
 
   it.effect("is the chunk while a frame in it waits to be read, and no longer", () =>
     Effect.gen(function*() {
