@@ -26,7 +26,8 @@ export class HandlePort implements Port, Private.Reader {
   private held: Uint8Array | undefined
   private readonly turnSize: number
   private memory: Uint8Array
-  private queue: Array<Uint8Array> = none
+  // Most write once between two flushes.
+  private queue: Uint8Array | Array<Uint8Array> | undefined = undefined
   /** Bytes that the system has not taken, those that are on their way to it included. */
   queuedBytes = 0
   private sending: WriteRequest | undefined = undefined
@@ -86,8 +87,10 @@ export class HandlePort implements Port, Private.Reader {
   }
 
   write(bytes: Uint8Array): void {
-    if (this.queue === none) this.queue = [bytes]
-    else this.queue.push(bytes)
+    const { queue } = this
+    if (queue === undefined) this.queue = bytes
+    else if (Array.isArray(queue)) queue.push(bytes)
+    else this.queue = [queue, bytes]
     this.queuedBytes += bytes.length
     if (this.queuedBytes >= this.highWaterMark) this.isFull = true
     if (this.flushes || this.sending !== undefined) return
@@ -113,7 +116,7 @@ export class HandlePort implements Port, Private.Reader {
     if (handle === undefined) return
     this.ending.error = error
     this.handle = undefined
-    this.queue = none
+    this.queue = undefined
     handle.onread = constVoid
     process.nextTick(closed, this)
     if (socket === undefined) handle.close()
@@ -205,12 +208,12 @@ export class HandlePort implements Port, Private.Reader {
   flush(): void {
     this.flushes = false
     const { handle, queue } = this
-    if (handle === undefined || this.isDestroyed || queue === none || this.sending !== undefined) return
-    this.queue = none
+    if (handle === undefined || this.isDestroyed || queue === undefined || this.sending !== undefined) return
+    this.queue = undefined
     const request = spare ??
       Object.assign(Private.writeRequest(), { port: nobody, queue, bytes: 0, oncomplete: onWritten })
     spare = undefined
-    const status = queue.length === 1 ? handle.writeBuffer(request, queue[0]!) : handle.writev(request, queue, true)
+    const status = Array.isArray(queue) ? handle.writev(request, queue, true) : handle.writeBuffer(request, queue)
     if (status !== 0) return this.destroy(systemError(status, "write"))
     if (Private.isWriteAsync()) {
       // Nobody else may move what the system still has to take.
@@ -233,7 +236,7 @@ export class HandlePort implements Port, Private.Reader {
     this.sending = undefined
     this.queuedBytes -= sending.bytes
     if (status < 0) return this.destroy(systemError(status, "write"))
-    if (this.queue !== none) this.flush()
+    if (this.queue !== undefined) this.flush()
     else this.sent()
   }
 
@@ -265,7 +268,7 @@ export class HandlePort implements Port, Private.Reader {
     if (!this.listener.onChunk(chunk, lent)) this.wantsBytes = false
     this.flushes = false
     // An answer that is ready now need not wait for the tick: a tenth of what an echo costs.
-    if (this.queue !== none) this.flush()
+    if (this.queue !== undefined) this.flush()
   }
 
   private start(): void {
@@ -335,11 +338,10 @@ const memories = new Map<number, Uint8Array>()
 
 interface WriteRequest {
   port: HandlePort | undefined
-  queue: ReadonlyArray<Uint8Array>
+  queue: Uint8Array | ReadonlyArray<Uint8Array>
   bytes: number
 }
 
-const none: Array<Uint8Array> = []
 const nothingLeft = -1
 const nobody: HandlePort | undefined = undefined
 
