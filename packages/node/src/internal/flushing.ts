@@ -2,11 +2,15 @@
 
 /** Who has queued something. */
 export interface Flushed {
-  readonly flush: () => void
+  readonly flush: (first: Uint8Array) => void
 }
 
-/** Flushes behind what is being done, or behind this tick. */
-export const flushSoon = (queuing: Flushed): void => {
+/**
+ * Flushes behind what is being done, or behind this tick. The bytes are what goes first: an old object that held such young ones
+ * would have the collector write that down, a twentieth of what each receiver of a broadcast takes beside the system.
+ */
+export const flushSoon = (queuing: Flushed, bytes: Uint8Array): void => {
+  first.push(bytes)
   // One tick for all, and not one for each of a broadcast.
   if (waiting.push(queuing) === 1 && !isFlushedBehind) process.nextTick(flushAll)
 }
@@ -25,10 +29,14 @@ export const flushBehind = (act: () => void): void => {
 }
 
 let waiting: Array<Flushed> = []
+// Of each of them.
+let first: Array<Uint8Array> = []
 let isFlushedBehind = false
 
 const flushAll = (): void => {
   const all = waiting
+  const bytes = first
   waiting = []
-  for (const queuing of all) queuing.flush()
+  first = []
+  for (let i = 0; i < all.length; i++) all[i]!.flush(bytes[i]!)
 }

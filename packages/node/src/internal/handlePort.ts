@@ -26,7 +26,7 @@ export class HandlePort implements Port, Private.Reader {
   private held: Uint8Array | undefined
   private readonly turnSize: number
   private memory: Uint8Array
-  // Most write once between two flushes.
+  // Most write once or twice between two flushes.
   private queue: Uint8Array | Array<Uint8Array> | undefined = undefined
   /** Bytes that the system has not taken, those that are on their way to it included. */
   queuedBytes = 0
@@ -87,15 +87,14 @@ export class HandlePort implements Port, Private.Reader {
   }
 
   write(bytes: Uint8Array): void {
-    const { queue } = this
-    if (queue === undefined) this.queue = bytes
-    else if (Array.isArray(queue)) queue.push(bytes)
-    else this.queue = [queue, bytes]
     this.queuedBytes += bytes.length
     if (this.queuedBytes >= this.highWaterMark) this.isFull = true
-    if (this.flushes || this.sending !== undefined) return
-    this.flushes = true
-    flushSoon(this)
+    if (this.flushes || this.sending !== undefined) {
+      this.enqueue(bytes)
+    } else {
+      this.flushes = true
+      flushSoon(this, bytes)
+    }
   }
 
   get isWritable(): boolean {
@@ -204,10 +203,11 @@ export class HandlePort implements Port, Private.Reader {
     if (this.wantsBytes) this.start()
   }
 
-  /** @internal for `flushSoon` */
-  flush(): void {
+  /** @internal for `flushSoon`, which holds what goes first */
+  flush(first?: Uint8Array): void {
     this.flushes = false
-    const { handle, queue } = this
+    const { handle } = this
+    const queue = first === undefined || this.queue === undefined ? first ?? this.queue : [first].concat(this.queue)
     if (handle === undefined || this.isDestroyed || queue === undefined || this.sending !== undefined) return
     this.queue = undefined
     const request = spare ??
@@ -263,12 +263,20 @@ export class HandlePort implements Port, Private.Reader {
     this.listener.onClose(this.reason())
   }
 
+  private enqueue(bytes: Uint8Array): void {
+    const { queue } = this
+    if (queue === undefined) this.queue = bytes
+    else if (Array.isArray(queue)) queue.push(bytes)
+    else this.queue = [queue, bytes]
+  }
+
   private give(chunk: Uint8Array, lent: boolean): void {
+    const flushesLater = this.flushes
     this.flushes = true
     if (!this.listener.onChunk(chunk, lent)) this.wantsBytes = false
-    this.flushes = false
+    this.flushes = flushesLater
     // An answer that is ready now need not wait for the tick: a tenth of what an echo costs.
-    if (this.queue !== undefined) this.flush()
+    if (this.queue !== undefined && !flushesLater) this.flush()
   }
 
   private start(): void {

@@ -108,6 +108,20 @@ for (const direct of [true, false]) {
         assert.isTrue(Buffer.concat(listener.chunks).equals(bytes))
       }))
 
+    it.live("sends in their order what is written in one tick, the answer to what was held among it", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        peer.write("held")
+        yield* until(() => ours.readableLength > 0)
+        const { port } = attach(ours, { direct }, new Recorder(() => port.write(Buffer.from("2"))))
+        port.write(Buffer.from("1"))
+        port.pull()
+        port.write(Buffer.from("3"))
+        port.write(Buffer.from("4"))
+        port.shutdown()
+        assert.strictEqual(`${yield* Effect.promise(() => buffer(peer))}`, "1234")
+      }))
+
     it.live("is full while the peer does not read, tells when it is not, and sends every byte", () =>
       Effect.gen(function*() {
         const { ours, peer } = yield* Pairs.tcp()
