@@ -42,7 +42,7 @@ export class FrameQueue {
   }
 
   /** The same, found to have to wait. */
-  protected onceRoom<A>(proceed: () => Exit.Exit<A, WriteError>): Effect.Effect<A, WriteError> {
+  protected onceRoom<A>(proceed: () => Effect.Effect<A, WriteError>): Effect.Effect<A, WriteError> {
     return Effect.callback<A, WriteError>((resume) => {
       const waiter = () => resume(attempt(proceed))
       const waiters = this.waiters ??= new Waiters()
@@ -128,7 +128,16 @@ export class FrameQueue {
 
   /** Whether a write need not wait. Those who came first go first, even if there is room by now. */
   get hasRoom(): boolean {
-    return this.closed !== undefined || (this.waiters?.isAwaited !== true && !this.port.isFull)
+    return this.closed !== undefined || this.isFree
+  }
+
+  /** Whether a write need not wait, nor has to fail for an end. */
+  protected get isReady(): boolean {
+    return this.closed === undefined && this.isFree
+  }
+
+  private get isFree(): boolean {
+    return this.waiters?.isAwaited !== true && !this.port.isFull
   }
 
   /** Has all who wait look again. Answers how far the end has come, for whoever goes on from there. */
@@ -151,7 +160,7 @@ let shared: {
 const largeFrom = 16 * 1024
 
 // Called by an event: what `proceed` throws, for a payload that is none, would end the process and not just the fiber.
-const attempt = <A, E>(proceed: () => Exit.Exit<A, E>): Exit.Exit<A, E> => {
+const attempt = <A, E>(proceed: () => Effect.Effect<A, E>): Effect.Effect<A, E> => {
   try {
     return proceed()
   } catch (defect) {

@@ -54,10 +54,9 @@ export class MessageWriter extends FrameQueue {
         return Frame.make(Opcode.Binary, message)
       })
       const deflater = compress ? this.deflater : undefined
-      if (this.lock === undefined && (deflater === undefined || frames.every((frame) => isSmall(frame, deflater)))) {
-        return this.send(frames, keeps)
-      }
-      return Effect.forEach(frames, (frame) => this.sendOne(frame, deflater, keeps), { discard: true })
+      return deflater === undefined || frames.every((frame) => isSmall(frame, deflater))
+        ? this.sendTogether(frames, keeps)
+        : Effect.forEach(frames, (frame) => this.sendOne(frame, deflater, keeps), { discard: true })
     })
   }
 
@@ -127,59 +126,61 @@ export class MessageWriter extends FrameQueue {
     super.drain()
   }
 
-  private sendOne(
-    frame: Frame.Frame,
-    deflater: Deflater | undefined,
-    keeps: boolean
-  ): Effect.Effect<void, WriteError> {
-    const send = deflater === undefined || isSmall(frame, deflater)
-      // Not before the lock is ours.
-      ? Effect.suspend(() => this.send([frame], keeps))
-      : Effect.flatMap(compress(deflater, frame.payload), (compressed) => this.queueCompressed(frame, compressed))
+  private sendOne(frame: Frame.Frame, deflater: Deflater, keeps: boolean): Effect.Effect<void, WriteError> {
+    if (isSmall(frame, deflater)) return Effect.suspend(() => this.sendTogether([frame], keeps))
+    const { opcode, payload } = frame
     // What is compressed with a window is to be sent in the order in which it was compressed.
-    return this.lock !== undefined || deflater?.takesOver === true ? this.locked(send) : send
+    return deflater.takesOver
+      ? this.locked(
+        Effect.flatMap(compress(deflater, payload), (compressed) => this.sendCompressed(opcode, compressed))
+      )
+      : Effect.flatMap(
+        compress(deflater, payload),
+        ({ payload }) => this.sendTogether([compressedFrame(opcode, payload)], true)
+      )
   }
 
-  private send(frames: ReadonlyArray<Frame.Frame>, keeps: boolean): Effect.Effect<void, WriteError> {
-    const checked = () => {
-      const { refusal } = this.connection
-      return refusal === undefined ? Result.succeed(frames) : Result.fail(refusal)
-    }
-    // Most need not wait.
-    return this.hasRoom ? this.sendNow(checked, keeps) : this.sendWhenRoom(checked, keeps)
-  }
-
-  private queueCompressed(frame: Frame.Frame, { commit, payload }: Compressed): Effect.Effect<void, WriteError> {
-    return this.sendWhenRoom(
-      () =>
-        Result.map(this.connection.sendFragment(Frame.make(frame.opcode, payload, { rsv1: true })), (frame) => {
-          // Not before: a window must hold what the peer was sent, and nothing else.
-          commit()
-          return [frame]
-        }),
-      true
+  // Whole messages, in one step. Most find room, and the connection need not be asked: its Close frame would be queued, and amid
+  // fragments there is a lock. One object less to be fetched from memory is 0.3 of the 17 microseconds for each of a broadcast.
+  private sendTogether(frames: ReadonlyArray<Frame.Frame>, keeps: boolean): Effect.Effect<void, WriteError> {
+    if (this.lock !== undefined) return this.sendInTurn(frames, keeps)
+    if (this.isReady) return this.sendNow(frames, keeps)
+    // By then somebody may have begun a message in pieces.
+    return this.refusal ?? this.onceRoom(() =>
+      this.refusal ??
+        (this.connection.refusal === undefined ? this.sendNow(frames, keeps) : this.sendInTurn(frames, keeps))
     )
+  }
+
+  private sendInTurn(frames: ReadonlyArray<Frame.Frame>, keeps: boolean): Effect.Effect<void, WriteError> {
+    return this.locked(this.sendWhenRoom(() => Result.succeed(frames), keeps))
+  }
+
+  private sendCompressed(opcode: Opcode.Opcode, { commit, payload }: Compressed): Effect.Effect<void, WriteError> {
+    return this.sendWhenRoom(() => {
+      // Not before: a window must hold what the peer was sent, and nothing else.
+      commit()
+      return Result.succeed([compressedFrame(opcode, payload)])
+    }, true)
   }
 
   private sendWhenRoom(
     frames: () => Result.Result<ReadonlyArray<Frame.Frame>, EncodeError>,
     keeps = false
   ): Effect.Effect<void, WriteError> {
-    return this.whenRoom(() => this.sendNow(frames, keeps))
+    return this.whenRoom(() => {
+      const { refusal } = this
+      if (refusal !== undefined) return refusal
+      const checked = frames()
+      return Result.isFailure(checked)
+        ? Exit.fail(new WriteError({ reason: new Encode({ error: checked.failure }) }))
+        : this.sendNow(checked.success, keeps)
+    })
   }
 
-  private sendNow(
-    frames: () => Result.Result<ReadonlyArray<Frame.Frame>, EncodeError>,
-    keeps: boolean
-  ): Exit.Exit<void, WriteError> {
-    const { refusal } = this
-    if (refusal !== undefined) return refusal
-    const checked = frames()
-    if (Result.isFailure(checked)) {
-      return Exit.fail(new WriteError({ reason: new Encode({ error: checked.failure }) }))
-    }
-    this.queue(checked.success, keeps)
-    if (this.meter !== undefined) count(this.meter, checked.success)
+  private sendNow(frames: ReadonlyArray<Frame.Frame>, keeps: boolean): Exit.Exit<void> {
+    this.queue(frames, keeps)
+    if (this.meter !== undefined) count(this.meter, frames)
     return Exit.void
   }
 
@@ -236,6 +237,9 @@ const bytesOf = (piece: string | Uint8Array): Uint8Array => {
   if (!(piece instanceof Uint8Array)) throw new TypeError("a piece must be a string or bytes")
   return piece
 }
+
+const compressedFrame = (opcode: Opcode.Opcode, payload: Uint8Array): Frame.Frame =>
+  Frame.make(opcode, payload, { rsv1: true })
 
 const isSmall = (frame: Frame.Frame, deflater: Deflater): boolean => frame.payload.length < deflater.threshold
 

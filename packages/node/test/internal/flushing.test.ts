@@ -6,7 +6,11 @@ import { turn } from "../support/server.ts"
 /** Notes what is flushed, in its order. */
 const recorder = () => {
   const seen: Array<string> = []
-  return { seen, queue: (name: string) => flushSoon({ flush: (first) => seen.push(`${first}`) }, Buffer.from(name)) }
+  return {
+    seen,
+    queue: (name: string) =>
+      flushSoon({ flush: (first) => seen.push(Buffer.from(first).toString()) }, Buffer.from(name))
+  }
 }
 
 // One after the other: what waits is the process's.

@@ -119,7 +119,7 @@ for (const direct of [true, false]) {
         port.write(Buffer.from("3"))
         port.write(Buffer.from("4"))
         port.shutdown()
-        assert.strictEqual(`${yield* Effect.promise(() => buffer(peer))}`, "1234")
+        assert.strictEqual((yield* Effect.promise(() => buffer(peer))).toString(), "1234")
       }))
 
     it.live("is full while the peer does not read, tells when it is not, and sends every byte", () =>

@@ -1,0 +1,93 @@
+/** A message and one that is sent in pieces: whichever is first, the other waits for it, and neither fails for the other. */
+import { assert, describe, it } from "@effect/vitest"
+import * as FrameDecoder from "@websocket-stream/core/FrameDecoder"
+import * as Opcode from "@websocket-stream/core/Opcode"
+import type * as Websocket from "@websocket-stream/node/Websocket"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import { promisify } from "node:util"
+import { deflateRaw } from "node:zlib"
+import { noise } from "../../core/test/support/bytes.ts"
+import type { Scripted } from "./support/scripted.ts"
+import { Steps } from "./support/stepping.ts"
+import { turns } from "./support/streams.ts"
+import { scripted, type Ws } from "./support/websockets.ts"
+
+/** Starts a message whose second piece comes when it is told to. */
+const inPieces = Effect.fnUntraced(function*(ws: Ws) {
+  const goOn = yield* Deferred.make<void>()
+  const pieces = Stream.concat(Stream.make("1"), Stream.fromEffect(Effect.as(Deferred.await(goOn), "2")))
+  const sending = yield* Effect.forkChild(ws.sendStream("text", pieces), { startImmediately: true })
+  return { finish: Effect.andThen(Deferred.succeed(goOn, undefined), Fiber.await(sending)) }
+})
+
+/** The names of the messages that were sent. Throws where fragments of one have a frame of another among them. */
+const messages = (duplex: Scripted): ReadonlyArray<string> => {
+  const names: Array<string> = []
+  let begun = false
+  const { failure, frames } = FrameDecoder.decodeAll([duplex.sentBytes], {
+    role: "client",
+    maxFrameSize: 1_000_000,
+    rsv1: true
+  })
+  assert.isUndefined(failure)
+  for (const { fin, opcode, payload } of frames) {
+    assert.strictEqual(opcode === Opcode.Continuation, begun)
+    begun = !fin
+    if (fin) names.push(opcode === Opcode.Continuation ? "in pieces" : payload.length > 100 ? "large" : "small")
+  }
+  return names
+}
+
+const alone: Websocket.Options = {
+  deflate: {
+    serverNoContextTakeover: true,
+    clientNoContextTakeover: true,
+    serverMaxWindowBits: 15,
+    clientMaxWindowBits: 15
+  }
+}
+
+describe("a message that is sent in pieces", () => {
+  it.live("may begin while another is compressed, which comes behind it", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted(alone)
+      const large = noise(100_000, 1)
+      const sending = yield* Effect.forkChild(ws.send(large), { startImmediately: true })
+      const { finish } = yield* inPieces(ws)
+      // Ten times as much, so that the other is ready by then.
+      yield* Effect.promise(() => promisify(deflateRaw)(noise(1_000_000, 1)))
+      yield* turns
+      assert.deepStrictEqual(yield* finish, Exit.void)
+      assert.deepStrictEqual(yield* Fiber.await(sending), Exit.void)
+      yield* turns
+      assert.deepStrictEqual(messages(duplex), ["in pieces", "large"])
+    }))
+
+  it.live("may begin at any point of another that waits for room", () =>
+    Effect.gen(function*() {
+      const ends = new Set<string>()
+      for (let operations = 3; operations < 20; operations++) {
+        for (const point of [0, 1, 2, 3, 4, 5]) {
+          const { duplex, ws } = yield* scripted(undefined, { stalled: true, highWaterMark: 1 })
+          yield* ws.send("first")
+          yield* turns
+          const steps = new Steps()
+          const sending = yield* steps.fork(operations, ws.send("second"))
+          for (let i = 0; i < point; i++) steps.step()
+          duplex.acceptAll()
+          yield* turns
+          const { finish } = yield* inPieces(ws)
+          yield* steps.settle
+          assert.deepStrictEqual(yield* finish, Exit.void)
+          yield* steps.settle
+          assert.deepStrictEqual(yield* Fiber.await(sending), Exit.void)
+          ends.add(messages(duplex).join(", "))
+        }
+      }
+      assert.sameMembers([...ends], ["small, small, in pieces", "small, in pieces, small"])
+    }))
+})
