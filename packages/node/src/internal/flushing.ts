@@ -7,7 +7,7 @@ export interface Flushed {
 
 /**
  * Flushes behind what is being done, or behind this tick. The bytes are what goes first: an old object that held such young ones
- * would have the collector write that down, a twentieth of what each receiver of a broadcast takes beside the system.
+ * would have the collector write that down, for each receiver of a broadcast.
  */
 export const flushSoon = (queuing: Flushed, bytes: Uint8Array): void => {
   first.push(bytes)

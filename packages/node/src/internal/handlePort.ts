@@ -19,26 +19,27 @@ import { nextTurn } from "./turns.ts"
 import { untraced } from "./untraced.ts"
 
 export class HandlePort implements Port, Private.Reader {
-  listener: Listener
+  // First what each write looks at: of many connections none is in the cache.
   private handle: Handle | undefined
   // For those who know the connection by it, or not at all.
   private readonly socket: AttachedSocket | undefined
-  private held: Uint8Array | undefined
-  private readonly turnSize: number
-  private memory: Uint8Array
-  // Most write once or twice between two flushes.
-  private queue: Uint8Array | Array<Uint8Array> | undefined = undefined
+  isFull = false
+  // Behind the chunk that is received, or soon.
+  private flushes = false
   /** Bytes that the system has not taken, those that are on their way to it included. */
   queuedBytes = 0
   private sending: WriteRequest | undefined = undefined
-  private left = 0
+  private lazyEnding: Ending | undefined = undefined
+  // Most write once or twice between two flushes.
+  private queue: Uint8Array | Array<Uint8Array> | undefined = undefined
+  listener: Listener
   private wantsBytes = false
   private isReading: boolean
-  // Behind the chunk that is received, or soon.
-  private flushes = false
   private heard = false
-  private lazyEnding: Ending | undefined = undefined
-  isFull = false
+  private memory: Uint8Array
+  private held: Uint8Array | undefined
+  private readonly turnSize: number
+  private left = 0
   isOver = false
 
   constructor(taken: Taken, listener: Listener, { dropsSocket, turnSize }: PortOptions) {

