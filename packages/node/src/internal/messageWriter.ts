@@ -128,16 +128,12 @@ export class MessageWriter extends FrameQueue {
 
   private sendOne(frame: Frame.Frame, deflater: Deflater, keeps: boolean): Effect.Effect<void, WriteError> {
     if (isSmall(frame, deflater)) return Effect.suspend(() => this.sendTogether([frame], keeps))
-    const { opcode, payload } = frame
+    const { opcode } = frame
+    const compressed = compress(deflater, frame.payload)
     // What is compressed with a window is to be sent in the order in which it was compressed.
     return deflater.takesOver
-      ? this.locked(
-        Effect.flatMap(compress(deflater, payload), (compressed) => this.sendCompressed(opcode, compressed))
-      )
-      : Effect.flatMap(
-        compress(deflater, payload),
-        ({ payload }) => this.sendTogether([compressedFrame(opcode, payload)], true)
-      )
+      ? this.locked(Effect.flatMap(compressed, (compressed) => this.sendCompressed(opcode, compressed)))
+      : Effect.flatMap(compressed, ({ payload }) => this.sendTogether([compressedFrame(opcode, payload)], true))
   }
 
   // Whole messages, in one step. Most find room, and the connection need not be asked, which would be one object more to be
