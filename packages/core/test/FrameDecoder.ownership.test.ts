@@ -138,21 +138,30 @@ describe("what a decoder holds", { timeout }, () => {
     }
   })
 
-  for (const [size, count] of [[1, 40_000], [3000, 40], [5000, 40], [70_000, 4]] as const) {
-    it(`B8 grows with what arrives, ${size} bytes at a time, and a whole payload has no room left over`, () => {
-      const frame = Frame.make(Opcode.Binary, noise((count + 1) * size, 1))
+  const cases = [[1, 40_000], [3000, 40], [5000, 40], [70_000, 4], [70_000, 40]] as const
+  for (const [size, count, lent] of cases.flatMap((some) => [[...some, false], [...some, true]] as const)) {
+    it(`B8 grows with what ${lent ? "is lent" : "arrives"}, ${count} times ${size} bytes, and a whole payload has no room left over`, () => {
+      const pieces = 2 * count + 2
+      const frame = Frame.make(Opcode.Binary, noise(pieces * size, 1))
       const bytes = encodeFor("server", frame)
       const decoder = FrameDecoder.make({ role: "server", maxFrameSize: noLimit })
       const read = (from: number, end: number): void => {
-        decoder.push(bytes.slice(from, end))
+        const chunk = bytes.slice(from, end)
+        decoder.push(chunk, lent)
         assert.isUndefined(next(decoder))
+        if (!lent) return
+        decoder.keep()
+        chunk.fill(0)
       }
       const header = bytes.length - frame.payload.length
       read(0, header)
       const before = liveArrayBuffers()
-      for (let i = 0; i < count; i++) read(header + i * size, header + (i + 1) * size)
-      assert.isAtMost(liveArrayBuffers() - before, 2 * count * size + block)
-      decoder.push(bytes.slice(header + count * size))
+      for (let i = 1; i < pieces; i++) {
+        read(header + (i - 1) * size, header + i * size)
+        // Before there is memory for the whole of it, and with.
+        if (i === count || i === pieces - 1) assert.isAtMost(liveArrayBuffers() - before, 2 * i * size + block)
+      }
+      decoder.push(bytes.slice(-size))
       const [decoded] = drain(decoder).frames
       assert.deepStrictEqual(readable([decoded!]), readable([frame]))
       assert.strictEqual(decoded!.payload.buffer.byteLength, frame.payload.length)
