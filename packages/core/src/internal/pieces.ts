@@ -71,10 +71,10 @@ export class Pieces {
     for (const piece of this.pieces) {
       whole.set(piece, at)
       at += piece.length
-      // Given back now, and not at the next collection, which their number would bring on: a third of what a message of 1 MiB takes.
-      if (this.isOurs && piece.buffer instanceof ArrayBuffer) piece.buffer.transfer(0)
+      if (this.isOurs) giveBack(piece)
     }
     whole.set(view(this.block, 0, this.blockUsed), at)
+    giveBack(this.block)
     return whole
   }
 
@@ -102,6 +102,11 @@ export class Pieces {
     this.block = noBytes
     this.blockUsed = 0
   }
+}
+
+// Now, and not at the next collection, which their number would bring on: a third of what a message of 1 MiB takes.
+const giveBack = (bytes: Uint8Array): void => {
+  if (bytes.length >= pageBytes && bytes.buffer instanceof ArrayBuffer) bytes.buffer.transfer(0)
 }
 
 /** A view of a range. Not `subarray`: on a Node Buffer that answers a Buffer, and looks the constructor up each time. */
