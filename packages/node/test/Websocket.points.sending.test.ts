@@ -112,7 +112,7 @@ describe("an interruption at any point of", { timeout: 60_000 }, () => {
           const pong = () => pongs(duplex)
           return { effect, events: [...Array(9).fill(accept), ...Array(9).fill(pong)], check }
         }))
-        assert.isAtLeast(interruptions, 10)
+        assert.isAbove(interruptions, 10)
         assert.isAtLeast(waiting, 2)
         assert.sameMembers([...ends], ["", sent.join(", "), ...broken.map((frames) => frames.join(", "))])
       }))

@@ -37,7 +37,7 @@ export class FrameQueue {
   }
 
   /** Runs `proceed`, which may queue, in one step, as soon as there is room or there will be none. */
-  whenRoom<A>(proceed: () => Exit.Exit<A, WriteError>): Effect.Effect<A, WriteError> {
+  whenRoom<A>(proceed: () => Effect.Effect<A, WriteError>): Effect.Effect<A, WriteError> {
     return Effect.suspend(() => this.hasRoom ? proceed() : this.onceRoom(proceed))
   }
 

@@ -142,7 +142,7 @@ export class MessageWriter extends FrameQueue {
     if (this.lock !== undefined) return this.sendInTurn(frames, keeps)
     if (this.isReady) return this.sendNow(frames, keeps)
     // By then somebody may have begun a message in pieces.
-    return this.refusal ?? this.onceRoom(() =>
+    return this.whenRoom(() =>
       this.refusal ??
         (this.connection.refusal === undefined ? this.sendNow(frames, keeps) : this.sendInTurn(frames, keeps))
     )
