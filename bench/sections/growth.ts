@@ -3,11 +3,10 @@ import { pinning, stamp } from "../report/machine.ts"
 import { exactSize, short, size } from "../report/numbers.ts"
 import type { Section } from "../report/section.ts"
 import { table } from "../report/table.ts"
-import { compare, type Entry, type Settings, type Workload } from "../support/compare.ts"
+import type { Entry, Settings } from "../support/compare.ts"
 import type { Contestant } from "../support/contestants.ts"
 import { type Idle, idle } from "../support/idling.ts"
-import { startLoad } from "../support/loads.ts"
-import { startServers } from "../support/servers.ts"
+import { sitting } from "../support/sitting.ts"
 import { median } from "../support/statistics.ts"
 import { broadcast, echo, MiB } from "../support/workloads.ts"
 
@@ -31,8 +30,8 @@ export const growthSection = Effect.fnUntraced(function*(
   settings: Settings,
   { connections, receivers, sizes }: Scale
 ) {
-  const broadcasts = yield* measure(contestants, receivers.map((count) => broadcast(`to ${count}`, count)), settings)
-  const large = yield* measure(
+  const broadcasts = yield* sitting(contestants, receivers.map((count) => broadcast(`to ${count}`, count)), settings)
+  const large = yield* sitting(
     contestants,
     sizes.map((size) => echo(exactSize(size), { connections: 1, depth: 1, size })),
     settings
@@ -53,18 +52,6 @@ export const growthSection = Effect.fnUntraced(function*(
   const section: Section = { id: "growth", title: "Growth", body: body.join("\n\n") }
   return section
 })
-
-/** The entries of each workload. */
-const measure = (
-  contestants: ReadonlyArray<Contestant>,
-  workloads: ReadonlyArray<Workload>,
-  settings: Settings
-) =>
-  Effect.gen(function*() {
-    const servers = yield* startServers(contestants)
-    const load = yield* startLoad()
-    return yield* Effect.forEach(workloads, (workload) => compare(load, servers, workload, settings))
-  }).pipe(Effect.scoped)
 
 const cpuRows = (measured: ReadonlyArray<ReadonlyArray<Entry>>) =>
   (measured[0] ?? []).map(({ contestant }, i) => [

@@ -1,11 +1,10 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { chart } from "../report/chart.ts"
-import { compare, type Settings } from "../support/compare.ts"
+import type { Settings } from "../support/compare.ts"
 import { all, messages, net } from "../support/contestants.ts"
-import { startLoad } from "../support/loads.ts"
 import { sharing } from "../support/processes.ts"
-import { startServers } from "../support/servers.ts"
+import { sitting } from "../support/sitting.ts"
 import { workloads } from "../support/workloads.ts"
 import { codecSection } from "./codec.ts"
 import { fairnessSection } from "./fairness.ts"
@@ -37,11 +36,11 @@ export const quick = Effect.gen(function*() {
   )
 }).pipe(sharing(connections))
 
-const quickWorkloads = Effect.gen(function*() {
-  const servers = yield* startServers(all)
-  const load = yield* startLoad()
-  return yield* Effect.forEach(workloads, (workload) => {
-    const few = { ...workload, connections: Math.min(workload.connections, 4) }
-    return Effect.map(compare(load, servers, few, settings), (entries): Measured => ({ workload, entries }))
-  })
-}).pipe(Effect.scoped)
+const quickWorkloads = Effect.map(
+  sitting(
+    all,
+    workloads.map((workload) => ({ ...workload, connections: Math.min(workload.connections, 4) })),
+    settings
+  ),
+  (entries) => workloads.map((workload, i): Measured => ({ workload, entries: entries[i]! }))
+)

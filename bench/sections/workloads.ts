@@ -4,10 +4,9 @@ import { pinning, stamp } from "../report/machine.ts"
 import { duration, short, withSpread } from "../report/numbers.ts"
 import type { Section } from "../report/section.ts"
 import { table } from "../report/table.ts"
-import { compare, type Entry, type Settings } from "../support/compare.ts"
+import type { Entry, Settings } from "../support/compare.ts"
 import { type Contestant, reference } from "../support/contestants.ts"
-import { startLoad } from "../support/loads.ts"
-import { startServers } from "../support/servers.ts"
+import { sitting } from "../support/sitting.ts"
 import { median, ratio } from "../support/statistics.ts"
 import { type Described, workloads } from "../support/workloads.ts"
 
@@ -31,22 +30,15 @@ export const measureWorkloads = (
         const orders = [contestants, contestants.toReversed()]
         const sittings = yield* Effect.forEach(
           halves(settings.rounds),
-          (rounds, i) => sitting(orders[i]!, workload, { ...settings, rounds })
+          (rounds, i) => sitting(orders[i]!, [workload], { ...settings, rounds })
         )
         const measured: Measured = {
           workload,
-          entries: contestants.map((contestant) => joined(contestant, sittings.flat()))
+          entries: contestants.map((contestant) => joined(contestant, sittings.flat(2)))
         }
         return measured
       })
   )
-
-const sitting = (contestants: ReadonlyArray<Contestant>, workload: Described, settings: Settings) =>
-  Effect.gen(function*() {
-    const servers = yield* startServers(contestants)
-    const load = yield* startLoad()
-    return yield* compare(load, servers, workload, settings)
-  }).pipe(Effect.scoped)
 
 const halves = (rounds: number): ReadonlyArray<number> =>
   rounds < 2 ? [rounds] : [Math.ceil(rounds / 2), Math.floor(rounds / 2)]
