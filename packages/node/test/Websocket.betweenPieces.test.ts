@@ -1,6 +1,5 @@
 /** A message and one that is sent in pieces: whichever is first, the other waits for it, and neither fails for the other. */
 import { assert, describe, it } from "@effect/vitest"
-import * as FrameDecoder from "@websocket-stream/core/FrameDecoder"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import type * as Websocket from "@websocket-stream/node/Websocket"
 import * as Deferred from "effect/Deferred"
@@ -11,6 +10,7 @@ import * as Stream from "effect/Stream"
 import { promisify } from "node:util"
 import { deflateRaw } from "node:zlib"
 import { noise } from "../../core/test/support/bytes.ts"
+import { decode } from "./support/frames.ts"
 import type { Scripted } from "./support/scripted.ts"
 import { Steps } from "./support/stepping.ts"
 import { turns } from "./support/streams.ts"
@@ -28,13 +28,7 @@ const inPieces = Effect.fnUntraced(function*(ws: Ws) {
 const messages = (duplex: Scripted): ReadonlyArray<string> => {
   const names: Array<string> = []
   let begun = false
-  const { failure, frames } = FrameDecoder.decodeAll([duplex.sentBytes], {
-    role: "client",
-    maxFrameSize: 1_000_000,
-    rsv1: true
-  })
-  assert.isUndefined(failure)
-  for (const { fin, opcode, payload } of frames) {
+  for (const { fin, opcode, payload } of decode("server", duplex.sentBytes, true)) {
     assert.strictEqual(opcode === Opcode.Continuation, begun)
     begun = !fin
     if (fin) names.push(opcode === Opcode.Continuation ? "in pieces" : payload.length > 100 ? "large" : "small")

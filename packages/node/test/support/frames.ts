@@ -18,11 +18,12 @@ export const encode = (role: Role, ...frames: ReadonlyArray<Frame.Frame>): Uint8
   concat(frames.map((frame) => Frame.encode(frame, role === "server" ? 0x37fa213d : undefined)))
 
 /** The frames in bytes that we, who are `role`, have sent. Throws unless they are whole frames that a peer would take. */
-export const decode = (role: Role, bytes: Uint8Array): ReadonlyArray<Frame.Frame> => {
+export const decode = (role: Role, bytes: Uint8Array, rsv1 = false): ReadonlyArray<Frame.Frame> => {
   const peer = role === "server" ? "client" : "server"
   const { bufferedBytes, failure, frames } = FrameDecoder.decodeAll([bytes], {
     role: peer,
-    maxFrameSize: Number.MAX_SAFE_INTEGER
+    maxFrameSize: Number.MAX_SAFE_INTEGER,
+    rsv1
   })
   if (failure !== undefined) throw failure
   if (bufferedBytes > 0) throw new Error(`${bufferedBytes} bytes of a frame that is not whole`)
