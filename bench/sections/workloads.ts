@@ -29,8 +29,8 @@ export const measureWorkloads = (
         // Of servers with the same code, the ones that were started first take some percent more than the last.
         const orders = [contestants, contestants.toReversed()]
         const sittings = yield* Effect.forEach(
-          halves(settings.rounds),
-          (rounds, i) => sitting(orders[i]!, [workload], { ...settings, rounds })
+          shares(settings.rounds),
+          (rounds, i) => sitting(orders[i % orders.length]!, [workload], { ...settings, rounds })
         )
         const measured: Measured = {
           workload,
@@ -40,8 +40,13 @@ export const measureWorkloads = (
       })
   )
 
-const halves = (rounds: number): ReadonlyArray<number> =>
-  rounds < 2 ? [rounds] : [Math.ceil(rounds / 2), Math.floor(rounds / 2)]
+// Processes with the same code are up to ten percent apart for as long as they live: more rounds of one say less than one of more.
+const shares = (rounds: number): ReadonlyArray<number> => {
+  const sittings = Math.max(1, Math.min(sittingsAtMost, rounds))
+  return Array.from({ length: sittings }, (_, i) => Math.floor((rounds + i) / sittings))
+}
+
+const sittingsAtMost = 4
 
 const joined = (contestant: Contestant, entries: ReadonlyArray<Entry>): Entry => ({
   contestant,

@@ -1,8 +1,10 @@
 /** Ours by messages, all that there are at a time: the way that is there for speed. */
-import { toOthers } from "./others.ts"
+import * as Websocket from "@websocket-stream/node/Websocket"
+import * as Iterable from "effect/Iterable"
 import * as Ours from "./ours.ts"
 
 export const listen = Ours.listen({
   echo: (ws) => ws.runForEachArray(ws.sendAll),
-  broadcast: (ws, all) => ws.runForEachArray((messages) => toOthers(all, ws, (other) => other.sendAll(messages)))
+  broadcast: (ws, all) =>
+    ws.runForEach((message) => Websocket.broadcast(Iterable.filter(all, (other) => other !== ws), message))
 })

@@ -19,6 +19,7 @@ import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import * as Broadcast from "./internal/broadcast.ts"
 import { closing } from "./internal/closing.ts"
 import { FrameStream } from "./internal/frameStream.ts"
 import { checkMessageOptions, defaults, messageSettings } from "./internal/messageOptions.ts"
@@ -277,3 +278,49 @@ export const make = (
     yield* Effect.addFinalizer(closing(messages))
     return messages
   }))
+
+/**
+ * Sends one message to many. Succeeds when it is queued whole for each of them that is still there, and never fails.
+ *
+ * **Details**
+ *
+ * Its frame is made once, and is not copied for anybody. Who does not read keeps no other waiting: those who have room get it at
+ * once, 1,024 in one step, and the rest when they have some. Who has closed, or does so meanwhile, is passed over. Bytes are copied
+ * once, and may be changed when the effect has begun; the payload of a `Message` may not.
+ *
+ * To wait for nobody, or not for long, interrupt it: who has not got the message by then does not get it, and no half of it.
+ *
+ * **Example** (Everybody hears what anybody says)
+ *
+ * ```ts
+ * import { Websocket, WebsocketClient, WebsocketServer } from "@websocket-stream/node"
+ * import { Effect } from "effect"
+ *
+ * const all = new Set<Websocket.Websocket["Service"]>()
+ * const hear = (ws: Websocket.Websocket["Service"]) => {
+ *   all.add(ws)
+ *   return ws.runForEach((message) => Websocket.broadcast(all, message)).pipe(
+ *     Effect.ensuring(Effect.sync(() => all.delete(ws)))
+ *   )
+ * }
+ *
+ * const program = Effect.gen(function*() {
+ *   const server = yield* WebsocketServer.make({ host: "127.0.0.1", port: 0 })
+ *   yield* Effect.forkScoped(server.run(hear))
+ *   const [ada, bob] = yield* Effect.all([1, 2].map(() => WebsocketClient.connect(WebsocketServer.url(server.address))))
+ *   yield* ada!.send("Hello")
+ *   const heard = yield* Effect.all([ada!.receive, bob!.receive])
+ *   return heard.map((message) => message._tag === "Text" && message.text)
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => ["Hello", "Hello"]
+ * ```
+ *
+ * @category sending
+ * @since 0.1.0
+ */
+export const broadcast = (
+  receivers: Iterable<Websocket["Service"]>,
+  message: Sendable,
+  options?: SendOptions
+): Effect.Effect<void> => Broadcast.broadcast(receivers, message, options)

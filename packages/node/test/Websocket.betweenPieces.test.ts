@@ -1,7 +1,6 @@
 /** A message and one that is sent in pieces: whichever is first, the other waits for it, and neither fails for the other. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Opcode from "@websocket-stream/core/Opcode"
-import type * as Websocket from "@websocket-stream/node/Websocket"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -14,7 +13,7 @@ import { decode } from "./support/frames.ts"
 import type { Scripted } from "./support/scripted.ts"
 import { Steps } from "./support/stepping.ts"
 import { turns } from "./support/streams.ts"
-import { scripted, type Ws } from "./support/websockets.ts"
+import { scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
 
 /** Starts a message whose second piece comes when it is told to. */
 const inPieces = Effect.fnUntraced(function*(ws: Ws) {
@@ -36,19 +35,10 @@ const messages = (duplex: Scripted): ReadonlyArray<string> => {
   return names
 }
 
-const alone: Websocket.Options = {
-  deflate: {
-    serverNoContextTakeover: true,
-    clientNoContextTakeover: true,
-    serverMaxWindowBits: 15,
-    clientMaxWindowBits: 15
-  }
-}
-
 describe("a message that is sent in pieces", () => {
   it.live("may begin while another is compressed, which comes behind it", () =>
     Effect.gen(function*() {
-      const { duplex, ws } = yield* scripted(alone)
+      const { duplex, ws } = yield* scripted(withoutTakeover)
       const large = noise(100_000, 1)
       const sending = yield* Effect.forkChild(ws.send(large), { startImmediately: true })
       const { finish } = yield* inPieces(ws)

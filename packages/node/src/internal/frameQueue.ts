@@ -23,7 +23,7 @@ export interface Ended {
 
 export class FrameQueue {
   protected readonly port: Port
-  private readonly masked: boolean
+  protected readonly masked: boolean
   private closeSent = false
   private ended: Exit.Exit<never, WriteError> | undefined = undefined
   // Made for the first that has to wait: most connections never have one.

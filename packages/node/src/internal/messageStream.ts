@@ -28,7 +28,7 @@ import { Deflater, Inflater } from "./deflate.ts"
 import type { Estate, FrameStream, Successor } from "./frameStream.ts"
 import type { MessageSettings } from "./messageOptions.ts"
 import { MessageReader, type Replier } from "./messageReader.ts"
-import { MessageWriter } from "./messageWriter.ts"
+import { MessageWriter, type Shared } from "./messageWriter.ts"
 import type { Metered } from "./meter.ts"
 import { Milestone } from "./milestone.ts"
 import { Pings } from "./pings.ts"
@@ -267,6 +267,16 @@ export class MessageStream implements Successor, Replier, Metered {
   /** Ends the connection without a word. */
   cut(error: Error): void {
     this.port.destroy(error)
+  }
+
+  /** Queues what many get: whether it did. Otherwise it is to be sent. */
+  trySend(shared: Shared): boolean {
+    return this.writer.trySend(shared)
+  }
+
+  /** Sends what many get, as any message. */
+  sendShared(shared: Shared): Effect.Effect<void, WriteError> {
+    return this.writer.sendShared(shared)
   }
 
   private sendOne(message: Sendable, options?: SendOptions): Effect.Effect<void, WriteError> {

@@ -21,6 +21,14 @@ import { type Ended, FrameQueue } from "./frameQueue.ts"
 import type { Meter } from "./meter.ts"
 import type { Port } from "./port.ts"
 
+/** A message to many. */
+export interface Shared {
+  readonly frame: Frame.Frame
+  /** The frame as a server sends it, which all who get it hold. */
+  readonly bytes: Uint8Array
+  readonly compress: boolean
+}
+
 export class MessageWriter extends FrameQueue {
   private lock: { readonly semaphore: Semaphore.Semaphore; users: number } | undefined = undefined
   private readonly deflater: Deflater | undefined
@@ -48,16 +56,25 @@ export class MessageWriter extends FrameQueue {
       // A message belongs to the connection, and a string is encoded by us. Bytes are their sender's to change.
       let keeps = true
       const frames = messages.map((message) => {
-        if (typeof message === "string") return textFrame(message)
-        if (!(message instanceof Uint8Array)) return messageFrame(message)
-        keeps = false
-        return Frame.make(Opcode.Binary, message)
+        if (message instanceof Uint8Array) keeps = false
+        return frameOf(message)
       })
-      const deflater = compress ? this.deflater : undefined
-      return deflater === undefined || frames.every((frame) => isSmall(frame, deflater))
-        ? this.sendTogether(frames, keeps)
-        : Effect.forEach(frames, (frame) => this.sendOne(frame, deflater, keeps), { discard: true })
+      return this.sendFrames(frames, compress, keeps)
     })
+  }
+
+  /** Sends what many get, as any message. */
+  sendShared({ compress, frame }: Shared): Effect.Effect<void, WriteError> {
+    return Effect.suspend(() => this.sendFrames([frame], compress, true))
+  }
+
+  /** Queues what many get, unless it would have to wait, to fail, or to be another for this one: whether it did. */
+  trySend({ bytes, compress, frame }: Shared): boolean {
+    if (this.masked || this.lock !== undefined || !this.isReady) return false
+    if (compress && this.deflater !== undefined && !isSmall(frame, this.deflater)) return false
+    this.port.write(bytes)
+    if (this.meter !== undefined) count(this.meter, [frame])
+    return true
   }
 
   /** Sends a message in fragments as they come; runs `breakOff` if they end in the middle of it. */
@@ -124,6 +141,17 @@ export class MessageWriter extends FrameQueue {
       this.queue([frame])
     }
     super.drain()
+  }
+
+  private sendFrames(
+    frames: ReadonlyArray<Frame.Frame>,
+    compress: boolean,
+    keeps: boolean
+  ): Effect.Effect<void, WriteError> {
+    const deflater = compress ? this.deflater : undefined
+    return deflater === undefined || frames.every((frame) => isSmall(frame, deflater))
+      ? this.sendTogether(frames, keeps)
+      : Effect.forEach(frames, (frame) => this.sendOne(frame, deflater, keeps), { discard: true })
   }
 
   private sendOne(frame: Frame.Frame, deflater: Deflater, keeps: boolean): Effect.Effect<void, WriteError> {
@@ -207,6 +235,11 @@ const count = (meter: Meter, frames: ReadonlyArray<Frame.Frame>): void => {
     meter.bytesSent += payload.length
     if (fin) meter.messagesSent++
   }
+}
+
+export const frameOf = (message: Sendable): Frame.Frame => {
+  if (typeof message === "string") return textFrame(message)
+  return message instanceof Uint8Array ? Frame.make(Opcode.Binary, message) : messageFrame(message)
 }
 
 const messageFrame = ({ opcode, payload }: Message.Message): Frame.Frame =>

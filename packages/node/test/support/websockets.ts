@@ -6,6 +6,16 @@ import { make } from "./streams.ts"
 
 export type Ws = Websocket.Websocket["Service"]
 
+/** Compression in which no message has to do with the one before. */
+export const withoutTakeover: Websocket.Options = {
+  deflate: {
+    serverNoContextTakeover: true,
+    clientNoContextTakeover: true,
+    serverMaxWindowBits: 15,
+    clientMaxWindowBits: 15
+  }
+}
+
 /** A server's, over a scripted stream. Its scope waits for nobody. */
 export const scripted = Effect.fnUntraced(function*(
   options?: Websocket.Options,

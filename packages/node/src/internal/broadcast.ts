@@ -1,0 +1,45 @@
+/** One message to many: its frame is made once, and whoever has room gets it in one step, without an effect for each. */
+import * as Frame from "@websocket-stream/core/Frame"
+import * as Effect from "effect/Effect"
+import type { Sendable, SendOptions, Websocket } from "../Websocket.ts"
+import type { WriteError } from "../WebsocketError.ts"
+import { MessageStream } from "./messageStream.ts"
+import { frameOf, type Shared } from "./messageWriter.ts"
+
+type Receiver = Websocket["Service"]
+
+export const broadcast = (
+  receivers: Iterable<Receiver>,
+  message: Sendable,
+  options: SendOptions | undefined
+): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const shared = share(message, options)
+    const others: Array<Effect.Effect<void, WriteError>> = []
+    let looked = 0
+    for (const receiver of receivers) {
+      if (looked++ === atOnce) {
+        looked = 1
+        yield* Effect.yieldNow
+      }
+      if (!isOurs(receiver)) others.push(receiver.send(message, options))
+      else if (!receiver.trySend(shared)) others.push(receiver.sendShared(shared))
+    }
+    // Who does not read keeps nobody else waiting, and who has left hears no more.
+    yield* Effect.forEach(others, (sending) => Effect.ignore(sending), { concurrency: "unbounded", discard: true })
+  })
+
+const share = (message: Sendable, options: SendOptions | undefined): Shared => {
+  const { opcode, payload } = frameOf(message)
+  const bytes = Frame.encode(Frame.make(opcode, payload))
+  // Not the sender's: one copy is enough for all who have to wait, whatever becomes of the other.
+  const frame = Frame.make(opcode, bytes.subarray(bytes.length - payload.length))
+  return { frame, bytes, compress: options?.compress ?? true }
+}
+
+// Some milliseconds of writing: then it is somebody else's turn.
+const atOnce = 1024
+
+// Not one whose members somebody has changed.
+const isOurs = (receiver: Receiver): receiver is MessageStream =>
+  Object.getPrototypeOf(receiver) === MessageStream.prototype

@@ -1,0 +1,171 @@
+/** One message to many: who is slow, or gone, or speaks otherwise, is no other's concern. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Message from "@websocket-stream/core/Message"
+import * as Opcode from "@websocket-stream/core/Opcode"
+import * as Websocket from "@websocket-stream/node/Websocket"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import { noise } from "../../core/test/support/bytes.ts"
+import { asText, decode } from "./support/frames.ts"
+import { alone, eventually } from "./support/metrics.ts"
+import type { Scripted } from "./support/scripted.ts"
+import { park, turns } from "./support/streams.ts"
+import { scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
+
+const texts = (duplex: Scripted): ReadonlyArray<string> => decode("server", duplex.sentBytes).map(asText)
+
+const stalled = scripted(undefined, { stalled: true, highWaterMark: 1 })
+
+describe("Websocket.broadcast", () => {
+  for (
+    const [name, message, opcode] of [
+      ["a text", "Hello, é", Opcode.Text],
+      ["bytes", Buffer.from("Hello, é"), Opcode.Binary],
+      ["a text that was received", Message.text("Hello, é"), Opcode.Text],
+      ["a binary message that was received", Message.binary(Buffer.from("Hello, é")), Opcode.Binary]
+    ] as const
+  ) {
+    it.live(`sends ${name} to all`, () =>
+      Effect.gen(function*() {
+        const all = yield* Effect.all([scripted(), scripted(), scripted()])
+        yield* Websocket.broadcast(all.map(({ ws }) => ws), message)
+        yield* turns
+        for (const { duplex } of all) {
+          const frames = decode("server", duplex.sentBytes)
+          assert.deepStrictEqual(frames.map((frame) => [frame.opcode, asText(frame)]), [[opcode, "Hello, é"]])
+        }
+      }))
+  }
+
+  for (const length of [0, 125, 126, 65_535, 65_536, 1_000_000]) {
+    it.live(`sends ${length} bytes as they were, whatever becomes of them then`, () =>
+      Effect.gen(function*() {
+        const all = [yield* scripted(), yield* stalled]
+        yield* all[1]!.ws.send("full")
+        const bytes = noise(length, 1)
+        const expected = bytes.slice()
+        const sending = yield* park(Websocket.broadcast(all.map(({ ws }) => ws), bytes))
+        bytes.fill(0)
+        all[1]!.duplex.acceptAll()
+        assert.deepStrictEqual(yield* Fiber.await(sending), Exit.void)
+        yield* turns
+        for (const { duplex } of all) {
+          assert.deepStrictEqual(Buffer.from(decode("server", duplex.sentBytes).at(-1)!.payload), Buffer.from(expected))
+        }
+      }))
+  }
+
+  it.live("sends to nobody where nobody is", () => Websocket.broadcast([], "Hello"))
+
+  it.live("keeps nobody waiting for who has no room, and is done when all have it", () =>
+    Effect.gen(function*() {
+      const [slow, quick] = [yield* stalled, yield* scripted()]
+      yield* slow.ws.send("full")
+      const sending = yield* park(Websocket.broadcast([slow.ws, quick.ws], "Hello"))
+      yield* turns
+      assert.deepStrictEqual([texts(quick.duplex), texts(slow.duplex)], [["Hello"], ["full"]])
+      slow.duplex.acceptAll()
+      assert.deepStrictEqual(yield* Fiber.await(sending), Exit.void)
+      yield* turns
+      assert.deepStrictEqual(texts(slow.duplex), ["full", "Hello"])
+    }))
+
+  it.live("leaves those out that had no room when it was interrupted", () =>
+    Effect.gen(function*() {
+      const [slow, quick] = [yield* stalled, yield* scripted()]
+      yield* slow.ws.send("full")
+      yield* Fiber.interrupt(yield* park(Websocket.broadcast([slow.ws, quick.ws], "Hello")))
+      slow.duplex.acceptAll()
+      yield* slow.ws.send("next")
+      yield* turns
+      assert.deepStrictEqual([texts(quick.duplex), texts(slow.duplex)], [["Hello"], ["full", "next"]])
+    }))
+
+  it.live("passes those over that have closed, or do while it waits for them", () =>
+    Effect.gen(function*() {
+      const [closed, slow, quick] = [yield* scripted(), yield* stalled, yield* scripted()]
+      yield* Effect.forkChild(closed.ws.close(), { startImmediately: true })
+      yield* slow.ws.send("full")
+      const sending = yield* park(Websocket.broadcast([closed.ws, slow.ws, quick.ws], "Hello"))
+      slow.duplex.destroy()
+      assert.deepStrictEqual(yield* Fiber.await(sending), Exit.void)
+      yield* turns
+      assert.deepStrictEqual(texts(quick.duplex), ["Hello"])
+      assert.deepStrictEqual(decode("server", closed.duplex.sentBytes).map(({ opcode }) => opcode), [Opcode.Close])
+    }))
+
+  it.live("waits for the end of a message that is sent in pieces", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted()
+      const goOn = yield* Deferred.make<void>()
+      const pieces = Stream.concat(Stream.make("1"), Stream.fromEffect(Effect.as(Deferred.await(goOn), "2")))
+      yield* Effect.forkChild(ws.sendStream("text", pieces), { startImmediately: true })
+      const sending = yield* park(Websocket.broadcast([ws], "Hello"))
+      yield* Deferred.succeed(goOn, undefined)
+      assert.deepStrictEqual(yield* Fiber.await(sending), Exit.void)
+      yield* turns
+      assert.deepStrictEqual(texts(duplex), ["1", "2", "", "Hello"])
+    }))
+
+  it.live("compresses for those who have agreed to it, unless it is small or not to be", () =>
+    Effect.gen(function*() {
+      const [deflating, plain] = [yield* scripted(withoutTakeover), yield* scripted()]
+      const all = [deflating.ws, plain.ws]
+      const long = "long ".repeat(1000)
+      yield* Websocket.broadcast(all, long)
+      yield* Websocket.broadcast(all, "short")
+      yield* Websocket.broadcast(all, long, { compress: false })
+      yield* turns
+      assert.deepStrictEqual(decode("server", deflating.duplex.sentBytes, true).map(({ rsv1 }) => rsv1), [
+        true,
+        false,
+        false
+      ])
+      assert.deepStrictEqual(texts(plain.duplex), [long, "short", long])
+    }))
+
+  it.live("goes by the `send` of whoever has one of its own", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted()
+      const send: Ws["send"] = () => ws.send("changed")
+      const changed: Ws = Object.create(ws, { send: { value: send } })
+      yield* Websocket.broadcast([changed, ws], "Hello")
+      yield* turns
+      assert.sameMembers([...texts(duplex)], ["changed", "Hello"])
+    }))
+
+  it.live("lets others have their turn, however many there are", () =>
+    Effect.gen(function*() {
+      const { ws } = yield* scripted()
+      let seen = 0
+      const many = function*() {
+        for (; seen < 3000; seen++) yield ws
+      }
+      const turnsAt = new Set<number>()
+      const other = Effect.forever(Effect.sync(() => turnsAt.add(seen)))
+      yield* Effect.forkChild(other, { startImmediately: true })
+      yield* Websocket.broadcast(many(), "Hello")
+      assert.includeMembers([...turnsAt], [1024, 2048])
+    }))
+
+  it.live("is counted as any message", () =>
+    alone(Effect.gen(function*() {
+      const all = yield* Effect.all([scripted({ metrics: true }), scripted({ metrics: true })])
+      yield* Websocket.broadcast(all.map(({ ws }) => ws), "Hello")
+      const { bytesSent } = yield* eventually(({ messagesSent }) => messagesSent === 2)
+      assert.strictEqual(bytesSent, 10)
+    })))
+
+  it.live("dies of what is no message, before anybody has it", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted()
+      // @ts-expect-error As a caller without types might write it.
+      const exit = yield* Effect.exit(Websocket.broadcast([ws], 42))
+      assert.isTrue(Exit.hasDies(exit))
+      yield* turns
+      assert.deepStrictEqual(duplex.flushes, [])
+    }))
+})
