@@ -11,8 +11,8 @@ import * as Stream from "effect/Stream"
 import { noise } from "../../core/test/support/bytes.ts"
 import { asText, decode } from "./support/frames.ts"
 import { alone, eventually } from "./support/metrics.ts"
-import type { Scripted } from "./support/scripted.ts"
-import { park, turns } from "./support/streams.ts"
+import { Scripted } from "./support/scripted.ts"
+import { assertWaiting, make, park, turns } from "./support/streams.ts"
 import { scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
 
 const texts = (duplex: Scripted): ReadonlyArray<string> => decode("server", duplex.sentBytes).map(asText)
@@ -60,17 +60,33 @@ describe("Websocket.broadcast", () => {
 
   it.live("sends to nobody where nobody is", () => Websocket.broadcast([], "Hello"))
 
+  it.live("masks it for a server, as for nobody else", () =>
+    Effect.gen(function*() {
+      const duplex = new Scripted()
+      const client = yield* Websocket.make(yield* make(duplex, { role: "client" }), { closeDeadline: 0 })
+      const other = yield* scripted()
+      yield* Websocket.broadcast([client, other.ws], "Hello")
+      yield* turns
+      assert.deepStrictEqual(decode("client", duplex.sentBytes).map(asText), ["Hello"])
+      assert.deepStrictEqual(texts(other.duplex), ["Hello"])
+    }))
+
   it.live("keeps nobody waiting for who has no room, and is done when all have it", () =>
     Effect.gen(function*() {
-      const [slow, quick] = [yield* stalled, yield* scripted()]
+      const [slow, slower, quick] = [yield* stalled, yield* stalled, yield* scripted()]
       yield* slow.ws.send("full")
-      const sending = yield* park(Websocket.broadcast([slow.ws, quick.ws], "Hello"))
+      yield* slower.ws.send("full")
+      const sending = yield* park(Websocket.broadcast([slower.ws, slow.ws, quick.ws], "Hello"))
       yield* turns
       assert.deepStrictEqual([texts(quick.duplex), texts(slow.duplex)], [["Hello"], ["full"]])
       slow.duplex.acceptAll()
+      yield* turns
+      assert.deepStrictEqual([texts(slow.duplex), texts(slower.duplex)], [["full", "Hello"], ["full"]])
+      yield* assertWaiting(sending)
+      slower.duplex.acceptAll()
       assert.deepStrictEqual(yield* Fiber.await(sending), Exit.void)
       yield* turns
-      assert.deepStrictEqual(texts(slow.duplex), ["full", "Hello"])
+      assert.deepStrictEqual(texts(slower.duplex), ["full", "Hello"])
     }))
 
   it.live("leaves those out that had no room when it was interrupted", () =>
@@ -118,7 +134,13 @@ describe("Websocket.broadcast", () => {
       yield* Websocket.broadcast(all, long)
       yield* Websocket.broadcast(all, "short")
       yield* Websocket.broadcast(all, long, { compress: false })
+      const { duplex, ws } = yield* scripted(withoutTakeover, { stalled: true, highWaterMark: 1 })
+      yield* ws.send("full")
+      const sending = yield* park(Websocket.broadcast([ws], long, { compress: false }))
+      duplex.acceptAll()
+      yield* Fiber.await(sending)
       yield* turns
+      assert.deepStrictEqual(texts(duplex), ["full", long])
       assert.deepStrictEqual(decode("server", deflating.duplex.sentBytes, true).map(({ rsv1 }) => rsv1), [
         true,
         false,
