@@ -239,6 +239,16 @@ describe("R26: a client that has sent nothing", () => {
       assert.strictEqual(Buffer.from(yield* lateAnswer).toString(), requestTimeout)
     }))
 
+  it.effect("is not forgotten, however many come behind it that have", () =>
+    Effect.gen(function*() {
+      const { port } = yield* serving(() => Effect.void, { handshakeDeadline: "10 seconds" })
+      const answer = takeAll(yield* dial(port))
+      yield* arrival(port)
+      yield* Effect.forEach(Array.from({ length: 2100 }), () => knock(port), { concurrency: 16, discard: true })
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(Buffer.from(yield* answer).toString(), requestTimeout)
+    }))
+
   it.live("is cut when the server closes, and nobody waits for it", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()

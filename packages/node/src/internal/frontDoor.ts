@@ -21,8 +21,10 @@ export class FrontDoor implements Reader, Swept {
   private readonly parser: HeadParser
   private readonly listening: ListeningHandle
   private readonly memory: Uint8Array
-  // Who has sent nothing yet, and since when, the first of them first.
-  private readonly silent = new Map<Handle, number>()
+  // Who may have sent nothing yet, the first of them first. Most have by the next look: a map that forgets each at once was 2 % of
+  // what it costs to accept one.
+  private welcomed: Array<Welcomed> = []
+  private lookAt = lookFrom
 
   /** Opens one for a server that listens, unless it is not to be, or Node is not as we know it. */
   static open(server: Server, reception: Reception): FrontDoor | undefined {
@@ -45,15 +47,15 @@ export class FrontDoor implements Reader, Swept {
   /** Cuts those who have sent nothing. Who comes now is Node's: nobody looks here at how long they take. */
   close(): void {
     this.listening.giveBack()
-    for (const handle of this.silent.keys()) this.drop(handle)
+    for (const { handle } of this.silent()) this.drop(handle)
   }
 
   // RFC 9110 15.5.9: 408 is for a request that was not complete "within the time that it was prepared to wait".
   sweep(now: number): void {
     const deadline = Duration.toMillis(this.reception.settings.handshakeDeadline)
-    for (const [handle, since] of this.silent) {
+    for (const { handle, since } of this.silent()) {
       if (now - since < deadline) return
-      this.silent.delete(handle)
+      handle.onconnection = null
       const socket = this.listening.socketOf(handle, this.memory)
       // As Node does it, which waits for nobody here.
       socket.write(requestTimeout)
@@ -62,14 +64,15 @@ export class FrontDoor implements Reader, Swept {
   }
 
   private welcome(handle: Handle): void {
-    this.silent.set(handle, this.reception.watch.timepiece.millis())
+    if (this.welcomed.length >= this.lookAt) this.silent()
+    this.welcomed.push({ handle, since: this.reception.watch.timepiece.millis() })
     handle.useUserBuffer(this.memory)
     readBy(handle, this)
     if (handle.readStart() !== 0) this.drop(handle)
   }
 
   receive(count: number, handle: Handle): undefined {
-    this.silent.delete(handle)
+    handle.onconnection = null
     const { memory } = this
     const bytes = new Uint8Array(memory.buffer, 0, count)
     const head = this.parser.parse(bytes)
@@ -89,13 +92,29 @@ export class FrontDoor implements Reader, Swept {
     this.drop(handle)
   }
 
+  // Those whose next bytes are for the door.
+  private silent(): ReadonlyArray<Welcomed> {
+    this.welcomed = this.welcomed.filter(({ handle }) => handle.onconnection === this)
+    this.lookAt = Math.max(lookFrom, 2 * this.welcomed.length)
+    return this.welcomed
+  }
+
   private drop(handle: Handle): void {
-    this.silent.delete(handle)
+    handle.onconnection = null
     handle.onread = constVoid
     handle.close()
     this.listening.forget()
   }
 }
+
+/** Who was accepted, and when, in milliseconds. */
+interface Welcomed {
+  readonly handle: Handle
+  readonly since: number
+}
+
+// So many may be held who have sent something, or have left.
+const lookFrom = 1024
 
 const requestTimeout = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n"
 
@@ -125,9 +144,9 @@ class DirectArrival implements Arrival {
   }
 
   get remoteAddress(): string | undefined {
-    const out: { address?: string } = {}
-    this.handle.getpeername?.(out)
-    return out.address
+    peer.address = undefined
+    this.handle.getpeername?.(peer)
+    return peer.address
   }
 
   get socket(): Socket {
@@ -153,3 +172,6 @@ class DirectArrival implements Arrival {
     this.handle.readStop()
   }
 }
+
+// One for all, which has its properties already: they cost more to add than the address does.
+const peer: { address: string | undefined; family: string; port: number } = { address: undefined, family: "", port: 0 }

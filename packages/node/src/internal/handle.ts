@@ -35,7 +35,7 @@ export interface Handle {
   readonly close: () => void
   /** Both of TCP alone. */
   readonly setNoDelay?: (noDelay: boolean) => number
-  readonly getpeername?: (out: { address?: string }) => number
+  readonly getpeername?: (out: { address: string | undefined }) => number
 }
 
 /** A handle that nobody else reads or writes any more. */
