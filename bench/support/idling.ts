@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import type { Seen } from "../load/run.ts"
 import type { Contestant } from "./contestants.ts"
 import * as Descriptors from "./descriptors.ts"
-import { openAll, startLoads } from "./loads.ts"
+import { type Crowd, openAll, startLoads } from "./loads.ts"
 import { checkRoom } from "./room.ts"
 import { startServer } from "./servers.ts"
 
@@ -14,8 +14,10 @@ export interface Idle {
   /** Bytes of a connection. */
   readonly resident: number
   readonly heap: number
-  /** Microseconds of CPU to accept one. */
+  /** Microseconds of CPU to accept one, by a process that is new. */
   readonly acceptCpu: number
+  /** The same of as many again, when the first have closed. */
+  readonly againCpu: number
   /** Connections accepted in a second. */
   readonly acceptRate: number
   /** All answer a ping: not where there is no protocol. */
@@ -29,7 +31,7 @@ export interface Answered extends Seen {
   readonly serverCpu: number
 }
 
-/** Opens so many connections to a contestant's server, lets all of them answer, and closes them. */
+/** Opens so many connections to a contestant's server, lets all of them answer, closes them, and opens as many again. */
 export const idle = (contestant: Contestant, connections: number) =>
   Effect.gen(function*() {
     yield* Descriptors.check(connections)
@@ -46,12 +48,19 @@ export const idle = (contestant: Contestant, connections: number) =>
     yield* first.reset
     const before = yield* memory
 
-    const cpuBefore = yield* cpu
-    const started = performance.now()
-    const crowd = yield* openAll(loads, { ...options, connections })
-    const seconds = (performance.now() - started) / 1000
-    const acceptCpu = (yield* cpu) - cpuBefore
-    yield* tell(`open after ${seconds.toFixed(1)} s`)
+    const open = Effect.gen(function*() {
+      const before = yield* cpu
+      const started = performance.now()
+      const crowd = yield* openAll(loads, { ...options, connections })
+      const seconds = (performance.now() - started) / 1000
+      const each = ((yield* cpu) - before) / connections
+      yield* tell(`open after ${seconds.toFixed(1)} s`)
+      return { crowd, seconds, each }
+    })
+    const leave = (crowd: Crowd) => contestant.protocol === "tcp" ? crowd.reset : crowd.run("close")
+
+    const opened = yield* open
+    const { crowd } = opened
     const after = yield* memory
 
     const answered = Effect.fnUntraced(function*(kind: "echo" | "ping") {
@@ -64,16 +73,21 @@ export const idle = (contestant: Contestant, connections: number) =>
     })
     const pings = contestant.protocol === "tcp" ? undefined : yield* answered("ping")
     const messages = yield* answered("echo")
-    if (contestant.protocol === "tcp") yield* crowd.reset
-    else yield* crowd.run("close")
+    yield* leave(crowd)
     yield* tell("closed")
+
+    // Of the first, many were accepted by code that was not compiled yet, beside the threads that compile it.
+    yield* Effect.sleep("1 second")
+    const again = yield* open
+    yield* leave(again.crowd)
     const seen: Idle = {
       contestant,
       connections,
       resident: (after.resident - before.resident) / connections,
       heap: (after.heap - before.heap) / connections,
-      acceptCpu: acceptCpu / connections,
-      acceptRate: connections / seconds,
+      acceptCpu: opened.each,
+      againCpu: again.each,
+      acceptRate: connections / opened.seconds,
       pings,
       messages
     }

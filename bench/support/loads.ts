@@ -8,6 +8,8 @@ import { start } from "./processes.ts"
 /** All connections of all processes as one. */
 export interface Crowd {
   readonly run: (kind: Kind) => Effect.Effect<Seen, Failure>
+  /** Ends all of them without a word. */
+  readonly reset: Effect.Effect<void, Failure>
 }
 
 const processes = (connections: number): number => Math.ceil(connections / connectionsOfOne)
@@ -45,9 +47,10 @@ export const openAll = Effect.fnUntraced(function*(
           concurrency: "unbounded"
         }),
         together
-      )
+      ),
+    reset: Effect.forEach(pools, ({ load, pool }) => load.ask("reset", pool), { discard: true })
   }
-  return { ...crowd, reset: Effect.forEach(pools, ({ load, pool }) => load.ask("reset", pool), { discard: true }) }
+  return crowd
 })
 
 /** The latest is when all are done, and the slowest percentiles stand for all. */
