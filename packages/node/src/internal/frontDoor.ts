@@ -21,10 +21,8 @@ export class FrontDoor implements Reader, Swept {
   private readonly parser: HeadParser
   private readonly listening: ListeningHandle
   private readonly memory: Uint8Array
-  // Who may have sent nothing yet, the first of them first. Most have by the next look: a map that forgets each at once was 2 % of
-  // what it costs to accept one.
-  private welcomed: Array<Welcomed> = []
-  private lookAt = lookFrom
+  // Who has sent nothing yet, and since when, the first of them first.
+  private readonly silent = new Map<Handle, number>()
 
   /** Opens one for a server that listens, unless it is not to be, or Node is not as we know it. */
   static open(server: Server, reception: Reception): FrontDoor | undefined {
@@ -47,15 +45,15 @@ export class FrontDoor implements Reader, Swept {
   /** Cuts those who have sent nothing. Who comes now is Node's: nobody looks here at how long they take. */
   close(): void {
     this.listening.giveBack()
-    for (const { handle } of this.silent()) this.drop(handle)
+    for (const handle of this.silent.keys()) this.drop(handle)
   }
 
   // RFC 9110 15.5.9: 408 is for a request that was not complete "within the time that it was prepared to wait".
   sweep(now: number): void {
     const deadline = Duration.toMillis(this.reception.settings.handshakeDeadline)
-    for (const { handle, since } of this.silent()) {
+    for (const [handle, since] of this.silent) {
       if (now - since < deadline) return
-      handle.onconnection = null
+      this.silent.delete(handle)
       const socket = this.listening.socketOf(handle, this.memory)
       // As Node does it, which waits for nobody here.
       socket.write(requestTimeout)
@@ -64,15 +62,14 @@ export class FrontDoor implements Reader, Swept {
   }
 
   private welcome(handle: Handle): void {
-    if (this.welcomed.length >= this.lookAt) this.silent()
-    this.welcomed.push({ handle, since: this.reception.watch.timepiece.millis() })
+    this.silent.set(handle, this.reception.watch.timepiece.millis())
     handle.useUserBuffer(this.memory)
     readBy(handle, this)
     if (handle.readStart() !== 0) this.drop(handle)
   }
 
   receive(count: number, handle: Handle): undefined {
-    handle.onconnection = null
+    this.silent.delete(handle)
     const { memory } = this
     const bytes = new Uint8Array(memory.buffer, 0, count)
     const head = this.parser.parse(bytes)
@@ -92,29 +89,13 @@ export class FrontDoor implements Reader, Swept {
     this.drop(handle)
   }
 
-  // Those whose next bytes are for the door.
-  private silent(): ReadonlyArray<Welcomed> {
-    this.welcomed = this.welcomed.filter(({ handle }) => handle.onconnection === this)
-    this.lookAt = Math.max(lookFrom, 2 * this.welcomed.length)
-    return this.welcomed
-  }
-
   private drop(handle: Handle): void {
-    handle.onconnection = null
+    this.silent.delete(handle)
     handle.onread = constVoid
     handle.close()
     this.listening.forget()
   }
 }
-
-/** Who was accepted, and when, in milliseconds. */
-interface Welcomed {
-  readonly handle: Handle
-  readonly since: number
-}
-
-// So many may be held who have sent something, or have left.
-const lookFrom = 1024
 
 const requestTimeout = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n"
 
