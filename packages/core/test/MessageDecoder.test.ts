@@ -4,6 +4,7 @@ import * as FrameDecoder from "@websocket-stream/core/FrameDecoder"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import type { Reason } from "@websocket-stream/core/ProtocolError"
 import * as Arbitrary from "effect/Arbitrary"
+import * as Result from "effect/Result"
 import { isUtf8 } from "node:buffer"
 import { boolean, elementOf, maskingKey, role } from "./support/arbitraries.ts"
 import { assemble, assembled, makeDecoder, readableMessages } from "./support/assembling.ts"
@@ -39,6 +40,19 @@ const cutMessage = Arbitrary.flatMap(message, ({ opcode, payload }) =>
   ))
 
 describe("a message", { timeout }, () => {
+  it.prop("of parts on loan is its own, whatever is read into their memory then", { cut: cutMessage }, ({ cut }) => {
+    const decoder = makeDecoder()
+    const memory = new Uint8Array(cut.payload.length)
+    const answers = cut.frames.map((frame) => {
+      const payload = memory.subarray(0, frame.payload.length)
+      payload.set(frame.payload)
+      const answer = Result.getOrThrow(decoder.receive({ ...wholePart(frame), payload, lent: true }))
+      memory.fill(0xee)
+      return answer
+    })
+    assert.deepStrictEqual(answers.at(-1)?.payload, cut.payload)
+  })
+
   it.prop("is the same in any fragments and any parts, empty ones among them, one after the other", {
     sent: listOf(cutMessage, 1, 4),
     role,
