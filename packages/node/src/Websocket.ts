@@ -284,9 +284,9 @@ export const make = (
  *
  * **Details**
  *
- * Its frame is made once, and is not copied for anybody. Who does not read keeps no other waiting: those who have room get it at
- * once, 1,024 in one step, and the rest when they have some. Who has closed, or does so meanwhile, is passed over. Bytes are copied
- * once, and may be changed when the effect has begun; the payload of a `Message` may not.
+ * Its frame is made once, for all but those to whom it goes compressed or masked. Who does not read keeps no other waiting: those who
+ * have room get it at once, 1,024 in one step, and the rest when they have some. Who has closed, or does so meanwhile, is passed over.
+ * Bytes are copied, and may be changed then; the payload of a `Message` may not.
  *
  * To wait for nobody, or not for long, interrupt it: who has not got the message by then does not get it, and no half of it.
  *
