@@ -38,7 +38,7 @@ export const growthSection = Effect.fnUntraced(function*(
   )
   const memory = yield* Effect.forEach(
     contestants,
-    (contestant) => Effect.forEach(connections, (count) => idle(contestant, count))
+    (contestant) => Effect.forEach(connections, (count) => idle(contestant, count, { again: false }))
   )
   const body = [
     stamp(`${settings.rounds} rounds of ${settings.seconds} s for each, in turn, ${pinning}`),

@@ -23,7 +23,7 @@ export const idleSection = Effect.fnUntraced(function*(
   const entries = contestants.map((contestant): Entry => ({ contestant, rounds: [] }))
   for (let round = 1; round <= rounds; round++) {
     yield* Console.error(`${connections} idle, ${round} of ${rounds}`)
-    for (const { contestant, rounds } of entries) rounds.push(yield* idle(contestant, connections))
+    for (const { contestant, rounds } of entries) rounds.push(yield* idle(contestant, connections, { again: true }))
   }
   const base = entries.find(({ contestant }) => contestant === wsAsInstalled)
   const count = connections.toLocaleString("en")
@@ -55,8 +55,8 @@ const costs = (entry: Entry, base: Entry | undefined): ReadonlyArray<string> => 
     size(middle(({ heap }) => heap)),
     duration(middle(({ acceptCpu }) => acceptCpu)),
     toBase(({ acceptCpu }) => acceptCpu),
-    duration(middle(({ againCpu }) => againCpu)),
-    toBase(({ againCpu }) => againCpu),
+    duration(middle(({ againCpu }) => againCpu!)),
+    toBase(({ againCpu }) => againCpu!),
     short(middle(({ acceptRate }) => acceptRate))
   ]
 }

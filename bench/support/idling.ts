@@ -16,8 +16,8 @@ export interface Idle {
   readonly heap: number
   /** Microseconds of CPU to accept one, by a process that is new. */
   readonly acceptCpu: number
-  /** The same of as many again, when the first have closed. */
-  readonly againCpu: number
+  /** The same of as many again, when the first have closed, if that was asked for. */
+  readonly againCpu: number | undefined
   /** Connections accepted in a second. */
   readonly acceptRate: number
   /** All answer a ping: not where there is no protocol. */
@@ -31,8 +31,8 @@ export interface Answered extends Seen {
   readonly serverCpu: number
 }
 
-/** Opens so many connections to a contestant's server, lets all of them answer, closes them, and opens as many again. */
-export const idle = (contestant: Contestant, connections: number) =>
+/** Opens so many connections to a contestant's server, lets all of them answer, closes them, and opens as many `again` if told to. */
+export const idle = (contestant: Contestant, connections: number, { again }: { readonly again: boolean }) =>
   Effect.gen(function*() {
     yield* Descriptors.check(connections)
     yield* checkRoom(connections)
@@ -77,16 +77,15 @@ export const idle = (contestant: Contestant, connections: number) =>
     yield* tell("closed")
 
     // Of the first, many were accepted by code that was not compiled yet, beside the threads that compile it.
-    yield* Effect.sleep("1 second")
-    const again = yield* open
-    yield* leave(again.crowd)
+    const reopened = again ? yield* Effect.delay(open, "1 second") : undefined
+    if (reopened !== undefined) yield* leave(reopened.crowd)
     const seen: Idle = {
       contestant,
       connections,
       resident: (after.resident - before.resident) / connections,
       heap: (after.heap - before.heap) / connections,
       acceptCpu: opened.each,
-      againCpu: again.each,
+      againCpu: reopened?.each,
       acceptRate: connections / opened.seconds,
       pings,
       messages
