@@ -1,11 +1,9 @@
 /** A message and one that is sent in pieces: whichever is first, the other waits for it, and neither fails for the other. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Opcode from "@websocket-stream/core/Opcode"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Stream from "effect/Stream"
 import { promisify } from "node:util"
 import { deflateRaw } from "node:zlib"
 import { noise } from "../../core/test/support/bytes.ts"
@@ -13,15 +11,7 @@ import { decode } from "./support/frames.ts"
 import type { Scripted } from "./support/scripted.ts"
 import { Steps } from "./support/stepping.ts"
 import { turns } from "./support/streams.ts"
-import { scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
-
-/** Starts a message whose second piece comes when it is told to. */
-const inPieces = Effect.fnUntraced(function*(ws: Ws) {
-  const goOn = yield* Deferred.make<void>()
-  const pieces = Stream.concat(Stream.make("1"), Stream.fromEffect(Effect.as(Deferred.await(goOn), "2")))
-  const sending = yield* Effect.forkChild(ws.sendStream("text", pieces), { startImmediately: true })
-  return { finish: Effect.andThen(Deferred.succeed(goOn, undefined), Fiber.await(sending)) }
-})
+import { inPieces, scripted, withoutTakeover } from "./support/websockets.ts"
 
 /** The names of the messages that were sent. Throws where fragments of one have a frame of another among them. */
 const messages = (duplex: Scripted): ReadonlyArray<string> => {

@@ -3,17 +3,15 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Message from "@websocket-stream/core/Message"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Websocket from "@websocket-stream/node/Websocket"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Stream from "effect/Stream"
 import { noise } from "../../core/test/support/bytes.ts"
 import { asText, decode } from "./support/frames.ts"
 import { alone, eventually } from "./support/metrics.ts"
 import { Scripted } from "./support/scripted.ts"
 import { assertWaiting, make, park, turns } from "./support/streams.ts"
-import { scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
+import { inPieces, scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
 
 const texts = (duplex: Scripted): ReadonlyArray<string> => decode("server", duplex.sentBytes).map(asText)
 
@@ -116,11 +114,9 @@ describe("Websocket.broadcast", () => {
   it.live("waits for the end of a message that is sent in pieces", () =>
     Effect.gen(function*() {
       const { duplex, ws } = yield* scripted()
-      const goOn = yield* Deferred.make<void>()
-      const pieces = Stream.concat(Stream.make("1"), Stream.fromEffect(Effect.as(Deferred.await(goOn), "2")))
-      yield* Effect.forkChild(ws.sendStream("text", pieces), { startImmediately: true })
+      const { finish } = yield* inPieces(ws)
       const sending = yield* park(Websocket.broadcast([ws], "Hello"))
-      yield* Deferred.succeed(goOn, undefined)
+      yield* finish
       assert.deepStrictEqual(yield* Fiber.await(sending), Exit.void)
       yield* turns
       assert.deepStrictEqual(texts(duplex), ["1", "2", "", "Hello"])

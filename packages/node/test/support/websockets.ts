@@ -1,6 +1,9 @@
 /** Our end of a connection as a `Websocket`, whose peer is the test. */
 import * as Websocket from "@websocket-stream/node/Websocket"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import { Scripted } from "./scripted.ts"
 import { make } from "./streams.ts"
 
@@ -25,4 +28,12 @@ export const scripted = Effect.fnUntraced(function*(
   const stream = yield* make(duplex, { role: "server" })
   const ws = yield* Websocket.make(stream, { closeDeadline: 0, ...options })
   return { duplex, ws }
+})
+
+/** Starts a message whose second piece comes when it is told to. */
+export const inPieces = Effect.fnUntraced(function*(ws: Ws) {
+  const goOn = yield* Deferred.make<void>()
+  const pieces = Stream.concat(Stream.make("1"), Stream.fromEffect(Effect.as(Deferred.await(goOn), "2")))
+  const sending = yield* Effect.forkChild(ws.sendStream("text", pieces), { startImmediately: true })
+  return { finish: Effect.andThen(Deferred.succeed(goOn, undefined), Fiber.await(sending)) }
 })
