@@ -30,11 +30,11 @@ export const broadcast = (
   })
 
 const share = (message: Sendable, options: SendOptions | undefined): Shared => {
-  const { opcode, payload } = frameOf(message)
-  const bytes = Frame.encode(Frame.make(opcode, payload))
+  const given = frameOf(message)
+  const bytes = Frame.encode(given)
   // Not the sender's: one copy is enough for all who have to wait, whatever becomes of the other.
-  const frame = Frame.make(opcode, bytes.subarray(bytes.length - payload.length))
-  return { frame, bytes, compress: options?.compress ?? true }
+  const payload = bytes.subarray(bytes.length - given.payload.length)
+  return { frame: { ...given, payload }, bytes, compress: options?.compress ?? true }
 }
 
 // Some milliseconds of writing: then it is somebody else's turn.
