@@ -3,7 +3,7 @@
  *
  *     pnpm bench [--only W2] [--rounds 7] [--seconds 2] [--write] [--quick]
  *     pnpm bench codec
- *     pnpm bench idle [--connections 20000] [--rounds 3]
+ *     pnpm bench idle [--connections 20000] [--rounds 5]
  *
  * Tables go to standard output, and how far it is to standard error.
  */
@@ -43,7 +43,7 @@ const rounds = (count: number) =>
   )
 
 const codecRounds = 101
-const idleRounds = 3
+const idleRounds = 5
 
 const seconds = Flag.Finite("seconds").pipe(
   Flag.withDescription("How long each is timed in a round"),
