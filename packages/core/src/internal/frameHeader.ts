@@ -23,6 +23,9 @@ const finalBinary = 0x82
 /** Bytes: two, two of extended length, four of the key. */
 const longestUsual = 8
 
+/** Bytes of a masking key. */
+export const keyBytes = 4
+
 export class FrameHeader {
   fin = false
   rsv1 = false
@@ -63,6 +66,7 @@ export class FrameHeader {
   readUsual(chunk: Uint8Array, at: number): number {
     const length = this.findUsual(chunk, at)
     if (length === 0) return 0
+    if (this.masked) this.readKey(chunk, at + length - keyBytes)
     this.fin = true
     this.rsv1 = false
     this.part = whole
@@ -70,8 +74,8 @@ export class FrameHeader {
   }
 
   /**
-   * The same, and nothing is read by it: opcode, length and key are known, and the next header is still this one. Whoever takes
-   * frames whole need not turn to the next with each, 2 ns of 62.
+   * The same, and nothing is read by it: opcode and length are known, and the next header is still this one. Whoever takes
+   * frames whole need not turn to the next with each, 2 ns of 62. Nor need the key be read, which is behind all else.
    */
   findUsual(chunk: Uint8Array, at: number): number {
     const { masked, maxFrameSize } = this
@@ -85,13 +89,15 @@ export class FrameHeader {
     if (short === 126) end += 2
     const length = short === 126 ? (chunk[at + 2]! << 8) | chunk[at + 3]! : short
     if ((short === 126 && length < 126) || !(length <= maxFrameSize)) return 0
-    if (masked) {
-      this.key = (chunk[end]! << 24) | (chunk[end + 1]! << 16) | (chunk[end + 2]! << 8) | chunk[end + 3]!
-      end += 4
-    }
+    if (masked) end += keyBytes
     this.opcode = first === finalText ? Opcode.Text : Opcode.Binary
     this.length = length
     return end - at
+  }
+
+  /** Reads the masking key, all of which is there. */
+  readKey(chunk: Uint8Array, at: number): void {
+    this.key = (chunk[at]! << 24) | (chunk[at + 1]! << 16) | (chunk[at + 2]! << 8) | chunk[at + 3]!
   }
 
   /** Reads the next byte, and answers what is wrong with it. */
@@ -176,7 +182,7 @@ export class FrameHeader {
   private endLength(): Reason | undefined {
     if (!(this.length <= this.maxFrameSize)) return this.tooLarge(this.length)
     this.part = this.masked ? maskingKey : whole
-    this.bytesLeft = 4
+    this.bytesLeft = keyBytes
     return undefined
   }
 

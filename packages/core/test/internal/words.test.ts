@@ -53,6 +53,35 @@ describe("words", { timeout: 60_000 }, () => {
     assert.isTrue(Buffer.from(bytes).equals(expected))
   }, { arbitrary: { runs: 500 } })
 
+  it("mask a short range with the key before it, whatever its alignment, and nothing beside the two", () => {
+    for (let offset = 0; offset <= 4; offset++) {
+      for (let start = 4; start <= 12; start++) {
+        for (let length = 1; length <= 140; length++) {
+          for (const behind of [0, 1, 2, 3, 4]) {
+            const memory = noise(offset + start + length + behind, 11)
+            const bytes = memory.subarray(offset)
+            const end = start + length
+            const [before, key, rest] = [
+              memory.slice(0, offset + start - 4),
+              bytes.slice(start - 4, start),
+              bytes.slice(start)
+            ]
+            const expected = naive(rest, Buffer.from(key).readUInt32BE(), 0, length)
+            const did = new Words(bytes).maskBehindKey(start, end)
+            const found = [memory.slice(0, before.length), bytes.slice(start)]
+            if (!Buffer.from(concat(found)).equals(concat([before, did ? expected : rest]))) {
+              assert.fail(`${start} to ${end} at ${offset}, ${behind} behind it`)
+            }
+            // Short ones all, but where the memory ends amid a word.
+            if (length <= 124 && !did && end + offset < (memory.length & ~3)) {
+              assert.fail(`not done: ${start} to ${end} at ${offset}, ${behind} behind it`)
+            }
+          }
+        }
+      }
+    }
+  })
+
   it("rotate a key by octets", () => {
     assert.deepStrictEqual([0, 1, 2, 3].map((octets) => rotate(0x12345678, octets) >>> 0), [
       0x12345678,
