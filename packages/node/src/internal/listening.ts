@@ -116,8 +116,11 @@ const unopened = (server: Http.Server): ReadonlySet<Socket> => {
 
 const checkListenOptions = ({ host, path, port }: ListenOptions): OptionError | undefined => {
   if (path !== undefined) {
-    return path === "" || path.includes("\0")
-      ? new OptionError({ option: "path", value: JSON.stringify(path), expected: "the path of a socket" })
+    if (path === "" || path.includes("\0")) {
+      return new OptionError({ option: "path", value: JSON.stringify(path), expected: "the path of a socket" })
+    }
+    return Buffer.byteLength(path) > longestPath
+      ? new OptionError({ option: "path", value: path, expected: `at most ${longestPath} bytes, as the system has it` })
       : undefined
   }
   if (port === undefined || !Number.isInteger(port) || port < 0 || port > 65_535) {
@@ -129,6 +132,9 @@ const checkListenOptions = ({ host, path, port }: ListenOptions): OptionError | 
   }
   return host === "" ? new OptionError({ option: "host", value: `""`, expected: "a name or an address" }) : undefined
 }
+
+// Bytes that a `sockaddr_un` has room for. Node 22 cuts what is longer, and listens somewhere else.
+const longestPath = { linux: 107, win32: Infinity }[String(process.platform)] ?? 103
 
 const invalid = (error: OptionError) => new ListenError({ reason: new InvalidOption({ error }) })
 
