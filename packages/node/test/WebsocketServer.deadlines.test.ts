@@ -174,8 +174,7 @@ describe("R26: how long the closing handshake may take", () => {
     peer.write(request())
     const { socket } = yield* opened
     peer.write(bytes)
-    yield* Effect.forkScoped(takeAll(peer))
-    yield* event(peer, "end")
+    yield* event(peer.resume(), "end")
     return { socket }
   })
 
