@@ -69,7 +69,10 @@ const secure = Effect.suspend(() => {
 
 const basic = "Basic dXNlcjp3b3Jk"
 
-describe("an agent of Node's with a proxy", () => {
+// Node has both since 22.21 and 24.5.
+const hasProxies = process.allowedNodeEnvironmentFlags.has("--use-env-proxy")
+
+describe.skipIf(!hasProxies)("an agent of Node's with a proxy", () => {
   it.live("wss: goes through a tunnel, is verified and names the host", () =>
     Effect.gen(function*() {
       const { ca, names, port, sockets } = yield* secure
