@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import type { Io } from "../WebsocketError.ts"
-import { ioReason, lingering, prematureClose } from "./io.ts"
+import { ioReason, lingering, prematureClose, takeHeld } from "./io.ts"
 import type { Listener, Port, PortOptions } from "./port.ts"
 import { nextTurn } from "./turns.ts"
 
@@ -20,6 +20,8 @@ export class DuplexPort implements Port {
   private flowing = false
   private corked = false
   private isReceiving = false
+  /** @internal for the stream's events: what is read is not to be received by them. */
+  isTaking = false
   private ended = false
   private heard = false
   private left = 0
@@ -50,12 +52,12 @@ export class DuplexPort implements Port {
 
   pull(): void {
     const { duplex } = this
-    const held = duplex.readableLength > 0
-    if (this.isOver || (this.flowing && !held)) return
-    // A stream that flows holds bytes, too, if they came in this very turn; paused it gives them all in one piece.
+    const holds = duplex.readableLength > 0
+    if (this.isOver || (this.flowing && !holds)) return
+    // A stream that flows holds bytes, too, if they came in this very turn; paused it gives them to those who read.
     if (this.flowing) duplex.pause()
     this.flowing = true
-    if (held) duplex.read()
+    if (holds) this.receiveHeld()
     if (this.flowing) duplex.resume()
   }
 
@@ -144,6 +146,14 @@ export class DuplexPort implements Port {
     if (this.flowing && !this.isOver) this.duplex.resume()
   }
 
+  // As one chunk, of which the stream tells by one event, or by several.
+  private receiveHeld(): void {
+    this.isTaking = true
+    const held = takeHeld(this.duplex)
+    this.isTaking = false
+    if (held !== undefined) this.receive(held)
+  }
+
   /** @internal for the stream's events */
   end(): void {
     if (this.isOver) return
@@ -161,8 +171,8 @@ export class DuplexPort implements Port {
     if (this.isOver) return
     this.isOver = true
     // What Node had read before a failure came from the peer in good order. `read` emits nothing any more by now.
-    const rest: Uint8Array | null = this.duplex.read()
-    if (rest !== null) this.listener.onChunk(rest, false)
+    const rest = takeHeld(this.duplex)
+    if (rest !== undefined) this.listener.onChunk(rest, false)
     this.listener.onClose(this.reason(error))
   }
 
@@ -215,7 +225,7 @@ function onDrain(this: Attached): void {
 }
 
 function onData(this: Attached, chunk: Uint8Array): void {
-  this[port].receive(chunk)
+  if (!this[port].isTaking) this[port].receive(chunk)
 }
 
 const uncork = (port: DuplexPort): void => port.flush()

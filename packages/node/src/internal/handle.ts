@@ -5,6 +5,7 @@
  */
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
+import { takeHeld } from "./io.ts"
 
 /** Who is told what comes on a handle. */
 export interface Reader {
@@ -67,12 +68,12 @@ export const takeHandle = (duplex: Duplex): Taken | undefined => {
   if (!isPlain(duplex)) return undefined
   const handle: unknown = Reflect.get(duplex, "_handle")
   if (!isHandle(handle) || !isQuiet(duplex)) return undefined
-  const held: Uint8Array | null = duplex.read()
+  const held = takeHeld(duplex)
   // Node reads on unless it holds more than it wants to, and begins to behind `read` and a tick later, but for what it takes for
   // read already. To stop here and to start again would cost two system calls.
   const { reading } = handle
   handle.reading = true
-  return new Taken({ handle, socket: duplex, isReading: reading, memory: undefined, held: held ?? undefined })
+  return new Taken({ handle, socket: duplex, isReading: reading, memory: undefined, held })
 }
 
 /** Parts the socket from its handle, and destroys it alone: two kilobytes that nobody needs. */

@@ -108,6 +108,34 @@ for (const direct of [true, false]) {
         assert.isTrue(Buffer.concat(listener.chunks).equals(bytes))
       }))
 
+    // From Node 26 on a stream gives one of them at a time.
+    const holding = Effect.gen(function*() {
+      const pair = yield* Pairs.tcp()
+      for (const [i, piece] of ["one", "two", "three"].entries()) {
+        pair.peer.write(piece)
+        yield* until(() => pair.ours.readableLength === [3, 6, 11][i])
+      }
+      return { ...pair, ...attach(pair.ours, { direct }) }
+    })
+
+    it.live("gives all that Node has read, however many pieces it was, before its pull returns", () =>
+      Effect.gen(function*() {
+        const { listener, peer, port } = yield* holding
+        port.pull()
+        assert.deepStrictEqual(listener.chunks.map(String), ["onetwothree"])
+        peer.write("four")
+        yield* until(() => listener.chunks.length > 1)
+        assert.deepStrictEqual(listener.chunks.map(String), ["onetwothree", "four"])
+      }))
+
+    it.live("gives all of it, too, when the stream is destroyed before somebody asks", () =>
+      Effect.gen(function*() {
+        const { listener, ours } = yield* holding
+        ours.destroy()
+        yield* until(() => listener.closed !== undefined)
+        assert.strictEqual(Buffer.concat(listener.chunks).toString(), "onetwothree")
+      }))
+
     it.live("sends in their order what is written in one tick, the answer to what was held among it", () =>
       Effect.gen(function*() {
         const { ours, peer } = yield* Pairs.tcp()
