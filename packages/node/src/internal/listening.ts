@@ -134,7 +134,8 @@ const checkListenOptions = ({ host, path, port }: ListenOptions): OptionError | 
 }
 
 // Bytes that a `sockaddr_un` has room for. Node 22 cuts what is longer, and listens somewhere else.
-const longestPath = { linux: 107, win32: Infinity }[String(process.platform)] ?? 103
+const longestPaths: Partial<Record<NodeJS.Platform, number>> = { linux: 107, win32: Infinity }
+const longestPath = longestPaths[process.platform] ?? 103
 
 const invalid = (error: OptionError) => new ListenError({ reason: new InvalidOption({ error }) })
 
