@@ -227,7 +227,7 @@ class Decoder implements FrameDecoder {
     return this.failed ?? needsMore
   }
 
-  // All in one place, a view as it is made and nothing in between: 30 ns for 32 bytes, where the long way takes 54.
+  // All in one place, a view as it is made and nothing in between: 40 ns for 32 bytes, where the long way takes 70.
   nextUsual(): Frame.Frame | undefined {
     const { header } = this
     const headerLength = header.findUsual(this.chunk, this.cursor)

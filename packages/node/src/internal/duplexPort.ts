@@ -54,7 +54,7 @@ export class DuplexPort implements Port {
     const { duplex } = this
     const holds = duplex.readableLength > 0
     if (this.isOver || (this.flowing && !holds)) return
-    // A stream that flows holds bytes, too, if they came in this very turn; paused it gives them to those who read.
+    // A stream that flows holds bytes, too, if they came in this very turn, and gives them to who reads when it is paused.
     if (this.flowing) duplex.pause()
     this.flowing = true
     if (holds) this.receiveHeld()
