@@ -5,7 +5,7 @@
  */
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import { takeHeld } from "./io.ts"
+import { takeHeld } from "./held.ts"
 
 /** Who is told what comes on a handle. */
 export interface Reader {

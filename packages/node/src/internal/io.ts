@@ -1,7 +1,6 @@
 /** What goes wrong beneath a stream, and how long it may take to end. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Duplex } from "node:stream"
 import { Io } from "../WebsocketError.ts"
 import { untraced } from "./untraced.ts"
 
@@ -12,19 +11,6 @@ export const ioReason = (cause: NodeJS.ErrnoException): Io =>
 /** Of a stream that ended without a word. */
 export const prematureClose = (): Error =>
   Object.assign(untraced(() => new Error("the stream was destroyed")), { code: "ERR_STREAM_PREMATURE_CLOSE" })
-
-/** All that a stream holds, if anything, in one piece: from Node 26 on `read` gives a chunk at a time. */
-export const takeHeld = (duplex: Duplex): Uint8Array | undefined => {
-  const chunks: Array<Uint8Array> = []
-  // A read may make a stream hold more, and some would for ever.
-  for (let left = duplex.readableLength; left > 0;) {
-    const chunk: Uint8Array | null = duplex.read()
-    if (chunk === null) break
-    chunks.push(chunk)
-    left -= chunk.length
-  }
-  return chunks.length > 1 ? Buffer.concat(chunks) : chunks[0]
-}
 
 /**
  * Begins what is to be done, and ends it when it is, after `linger`, or when it is interrupted.

@@ -4,6 +4,7 @@
  * drains. All of it by a seed; nothing is reordered, and but for a fault not a byte is changed or lost.
  */
 import { Duplex } from "node:stream"
+import { takeHeld } from "../../src/internal/held.ts"
 
 export interface Faults {
   /** Decides sizes and waits: the same seed over the same bytes does the same. */
@@ -148,8 +149,8 @@ export class Faulty extends Duplex {
   // Bytes that were read came in good order; the stream that they came by is gone.
   private lose(error?: Error): void {
     if (this.destroyed) return
-    const held: Uint8Array | null = this.inner.read()
-    if (held !== null) this.push(held)
+    const held = takeHeld(this.inner)
+    if (held !== undefined) this.push(held)
     this.destroy(error)
   }
 
