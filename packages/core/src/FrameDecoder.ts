@@ -354,19 +354,23 @@ class Decoder implements FrameDecoder {
     return view(this.chunk, start, this.cursor)
   }
 
-  // A chunk that may hold many frames is seen as words once for all of them.
   private unmask(offset: number, start: number, end: number): void {
-    const { chunk, header: { key } } = this
-    if (chunk.length < wordsFrom) Masking.applyInPlace(chunk, key, offset, start, end)
-    else (this.words ??= new Words(chunk)).mask(rotate(key, offset & 3), start, end)
+    const { chunk, chunkWords, header: { key } } = this
+    if (chunkWords === undefined) Masking.applyInPlace(chunk, key, offset, start, end)
+    else chunkWords.mask(rotate(key, offset & 3), start, end)
   }
 
   // Of a whole frame, which has its key before it.
   private unmaskUsual(start: number, end: number): void {
-    const { chunk, header } = this
-    if (chunk.length >= wordsFrom && (this.words ??= new Words(chunk)).maskBehindKey(start, end)) return
-    header.readKey(chunk, start - keyBytes)
+    if (this.chunkWords?.maskBehindKey(start, end) === true) return
+    this.header.readKey(this.chunk, start - keyBytes)
     this.unmask(0, start, end)
+  }
+
+  // A chunk that may hold many frames is seen as words once for all of them.
+  private get chunkWords(): Words | undefined {
+    if (this.chunk.length < wordsFrom) return undefined
+    return this.words ??= new Words(this.chunk)
   }
 
   // Made when a payload comes in pieces: most connections never have one.
