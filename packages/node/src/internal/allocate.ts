@@ -13,7 +13,7 @@ export const allocate = (length: number): Uint8Array => {
     return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
   }
   if (used + length > block.byteLength) {
-    block = makeBlock()
+    block = makeBlock(blockBytes)
     used = 0
   }
   const bytes = new Uint8Array(block, used, length)
@@ -26,12 +26,12 @@ export const allocate = (length: number): Uint8Array => {
 const blockBytes = 8192
 const sharedAtMost = 1024
 
-// Whoever gives a payload away to a worker would take those of others with it.
-const makeBlock = (): ArrayBuffer => {
-  const { buffer } = Buffer.allocUnsafeSlow(blockBytes)
+/** Memory that several share. Whoever gives its part away to a worker would take those of others with it. */
+export const makeBlock = (length: number): ArrayBuffer => {
+  const { buffer } = Buffer.allocUnsafeSlow(length)
   markAsUntransferable(buffer)
   return buffer
 }
 
-let block = makeBlock()
+let block = makeBlock(blockBytes)
 let used = 0

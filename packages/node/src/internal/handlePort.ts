@@ -11,6 +11,7 @@ import { getSystemErrorName } from "node:util"
 import type { Io } from "../WebsocketError.ts"
 import { Ending } from "./ending.ts"
 import { flushSoon } from "./flushing.ts"
+import * as FrameMemory from "./frameMemory.ts"
 import type { Handle, Taken } from "./handle.ts"
 import * as Private from "./handle.ts"
 import { ioReason, lingering, prematureClose } from "./io.ts"
@@ -225,6 +226,7 @@ export class HandlePort implements Port, Private.Reader {
     } else {
       // Most requests are not used: the system has taken all by now.
       spare = request
+      if (!Array.isArray(queue)) FrameMemory.giveBack(queue)
       this.queuedBytes = 0
       this.sent()
     }
