@@ -29,7 +29,7 @@ export interface StreamOptions extends Omit<WebsocketStream.Options, "role" | "h
   readonly subprotocols?: ReadonlyArray<string> | undefined
   /** Further headers of the request: `Origin`, `Authorization`, `Cookie`. Default: none. */
   readonly headers?: OpeningHandshake.HeaderLines | undefined
-  /** The path of a unix socket to dial instead of the URL's host. Default: none. */
+  /** The path of a unix socket to dial instead of the URL's host: up to 107 bytes on Linux. Default: none. */
   readonly socketPath?: string | undefined
   /** What to trust and to show in a `wss:` handshake. The host name is verified unless this says otherwise. */
   readonly tls?: Https.RequestOptions | undefined

@@ -123,7 +123,7 @@ export interface ListenOptions {
   readonly port?: number | undefined
   /** The name or address to listen at. Default: all addresses of the machine. */
   readonly host?: string | undefined
-  /** The path of a unix socket, instead of a port: up to 107 bytes on Linux. */
+  /** The path of a unix socket, instead of a port: up to 107 bytes on Linux, where a name behind a NUL needs no file. */
   readonly path?: string | undefined
   /** A certificate and its key, as `node:https` takes them, to serve `wss:`. Default: none. */
   readonly tls?: ServerOptions | undefined

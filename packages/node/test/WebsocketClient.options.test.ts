@@ -19,7 +19,10 @@ const wrong: ReadonlyArray<readonly [option: string, value: unknown, options: ob
   ["openDeadline", "soon", { openDeadline: "soon" }],
   ["openDeadline", "-1 seconds", { openDeadline: "-1 seconds" }],
   ["maxRedirects", -1, { maxRedirects: -1 }],
-  ["maxRedirects", Infinity, { maxRedirects: Infinity }]
+  ["maxRedirects", Infinity, { maxRedirects: Infinity }],
+  ["socketPath", `""`, { socketPath: "" }],
+  ["socketPath", `"/tmp/a\\u0000b"`, { socketPath: "/tmp/a\0b" }],
+  ["socketPath", `/${"x".repeat(107)}`, { socketPath: `/${"x".repeat(107)}` }]
 ]
 
 const wrongForMessages: typeof wrong = [

@@ -74,6 +74,15 @@ describe("A server listens", () => {
       assert.isFalse(existsSync(path))
     }))
 
+  it.live.skipIf(process.platform !== "linux")("at a name that needs no file", () =>
+    Effect.gen(function*() {
+      const path = `\0websocket-stream-${process.pid}`
+      const server = yield* WebsocketServer.make({ path })
+      yield* Effect.forkScoped(server.run(echo), { startImmediately: true })
+      assert.deepStrictEqual(server.address, { _tag: "Unix", path })
+      yield* expectEcho(WebsocketServer.url(server.address), { socketPath: path })
+    }))
+
   it.live("and answers what is no opening handshake with a 426", () =>
     Effect.gen(function*() {
       const { port } = yield* serving(echo)

@@ -9,6 +9,7 @@ import type { Socket } from "node:net"
 import { InvalidOption, ListenError } from "../WebsocketError.ts"
 import type { Address, ListenOptions } from "../WebsocketServer.ts"
 import { ioReason, longestTimer } from "./io.ts"
+import { checkUnixPath } from "./unixPath.ts"
 
 export interface Limits {
   readonly handshakeDeadline: Duration.Duration
@@ -115,14 +116,7 @@ const unopened = (server: Http.Server): ReadonlySet<Socket> => {
 }
 
 const checkListenOptions = ({ host, path, port }: ListenOptions): OptionError | undefined => {
-  if (path !== undefined) {
-    if (path === "" || path.includes("\0")) {
-      return new OptionError({ option: "path", value: JSON.stringify(path), expected: "the path of a socket" })
-    }
-    return Buffer.byteLength(path) > longestPath
-      ? new OptionError({ option: "path", value: path, expected: `at most ${longestPath} bytes, as the system has it` })
-      : undefined
-  }
+  if (path !== undefined) return checkUnixPath("path", path)
   if (port === undefined || !Number.isInteger(port) || port < 0 || port > 65_535) {
     return new OptionError({
       option: "port",
@@ -132,10 +126,6 @@ const checkListenOptions = ({ host, path, port }: ListenOptions): OptionError | 
   }
   return host === "" ? new OptionError({ option: "host", value: `""`, expected: "a name or an address" }) : undefined
 }
-
-// Bytes that a `sockaddr_un` has room for. Node 22 cuts what is longer, and listens somewhere else.
-const longestPaths: Partial<Record<NodeJS.Platform, number>> = { linux: 107, win32: Infinity }
-const longestPath = longestPaths[process.platform] ?? 103
 
 const invalid = (error: OptionError) => new ListenError({ reason: new InvalidOption({ error }) })
 

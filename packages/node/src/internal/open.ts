@@ -18,6 +18,7 @@ import { duration, whole } from "./messageOptions.ts"
 import * as Redirect from "./redirect.ts"
 import { checkStreamOptions } from "./streamOptions.ts"
 import * as Target from "./target.ts"
+import { checkUnixPath } from "./unixPath.ts"
 
 export interface OpenOptions extends Options {
   readonly openDeadline: Duration.Input
@@ -56,14 +57,17 @@ interface Plan {
 const check = (url: string | URL, options: OpenOptions): Result.Result<Plan, OptionError> =>
   Result.gen(function*() {
     yield* checkStreamOptions({ ...options, role: "client" })
-    const wrong = duration("openDeadline", options.openDeadline) ??
-      whole("maxRedirects", options.maxRedirects, 0, Number.MAX_SAFE_INTEGER)
+    const { maxRedirects, openDeadline, socketPath } = options
+    const wrong = duration("openDeadline", openDeadline) ??
+      whole("maxRedirects", maxRedirects, 0, Number.MAX_SAFE_INTEGER) ??
+      // Node would dial the URL's host for one that is empty.
+      (socketPath === undefined ? undefined : checkUnixPath("socketPath", socketPath))
     if (wrong !== undefined) return yield* Result.fail(wrong)
     const plan: Plan = {
       options,
       target: yield* Target.parse(url, options.headers),
       wanted: yield* deflateOptions(options.deflate),
-      openDeadline: Duration.fromInputUnsafe(options.openDeadline)
+      openDeadline: Duration.fromInputUnsafe(openDeadline)
     }
     // With any nonce: what else it is made of may be wrong.
     yield* requestOf(plan, plan.target, new Uint8Array(16))
