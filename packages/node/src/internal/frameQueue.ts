@@ -62,8 +62,9 @@ export class FrameQueue {
     let length = 0
     let longest = 0
     for (const frame of frames) {
-      length += Frame.encodedLength(frame, this.masked)
-      longest = Math.max(longest, frame.payload.length)
+      const ofFrame = Frame.encodedLength(frame, this.masked)
+      length += ofFrame
+      longest = Math.max(longest, ofFrame)
     }
     const keeps = keepsPayloads && !this.masked
     if (keeps && longest >= largeFrom) this.queueApart(frames)
@@ -161,6 +162,7 @@ let shared: {
 const isShared = ({ fin, opcode, payload, rsv1 }: Frame.Frame): boolean =>
   fin && !rsv1 && payload === shared.payload && opcode === shared.opcode && FrameMemory.keep(shared.bytes)
 
+// Bytes, the header among them: what is smaller has room in a block.
 const largeFrom = FrameMemory.blockBytes
 
 // Called by an event: what `proceed` throws, for a payload that is none, would end the process and not just the fiber.

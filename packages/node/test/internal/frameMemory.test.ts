@@ -7,6 +7,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { elementOf, integer, oneOf } from "../../../core/test/support/arbitraries.ts"
+import { noise } from "../../../core/test/support/bytes.ts"
 import * as FrameMemory from "../../src/internal/frameMemory.ts"
 import { decode, encode } from "../support/frames.ts"
 import * as Pairs from "../support/pairs.ts"
@@ -76,6 +77,30 @@ describe("memory of frames", () => {
     FrameMemory.giveBack(taken)
     assert.isFalse(FrameMemory.keep(taken))
   })
+
+  for (const role of ["server", "client"] as const) {
+    it.live(`frames about as long as a block go as they are (${role})`, () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        const taking = yield* Effect.forkChild(takeAll(peer))
+        const payloads = Array.from({ length: 20 }, (_, i) => noise(FrameMemory.blockBytes - 16 + i, i))
+        yield* Effect.scoped(Effect.gen(function*() {
+          const ws = yield* Websocket.make(yield* make(ours, { role }), { closeDeadline: 0 })
+          for (const payload of payloads) {
+            // Kept as it is, copied, and copied behind another.
+            yield* ws.send(Message.binary(payload))
+            yield* ws.send(payload)
+            yield* ws.sendAll([payload.subarray(0, 1), payload.subarray(1)])
+          }
+        }))
+        const sent = payloads.flatMap((payload) => [payload, payload, payload.subarray(0, 1), payload.subarray(1)])
+        const frames = decode(role, yield* Fiber.join(taking)).slice(0, -1)
+        assert.strictEqual(frames.length, sent.length)
+        frames.forEach(({ payload }, i) => {
+          if (!Buffer.from(payload).equals(sent[i]!)) assert.fail(`message ${i} is another`)
+        })
+      }))
+  }
 
   it.live("what waits for a slow peer is as it was, whatever it and others are sent", () =>
     Effect.gen(function*() {
