@@ -1,7 +1,7 @@
 /**
  * Memory that frames are put together in. Nearly all go to the system at once, and leave it to the next: what is sent is no
  * garbage then, of which a thousand connections that echo 512 bytes make so much that V8 marks the whole heap for it, some
- * processes six times a second. An echo of theirs costs 7 to 12 percent less.
+ * processes six times a second. An echo of theirs costs 7 percent less.
  */
 import { makeBlock } from "./allocate.ts"
 
