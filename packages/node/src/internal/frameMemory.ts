@@ -3,27 +3,18 @@
  * garbage then, of which a thousand connections that echo 512 bytes make so much that V8 marks the whole heap for it, some
  * processes six times a second. An echo of theirs costs 7 percent less.
  */
-import { makeBlock } from "./allocate.ts"
+import { Blocks } from "./blocks.ts"
 
 /** Bytes. A frame that is put together has fewer. */
 export const blockBytes = 16 * 1024
 
 /** So many bytes, whatever is in them, to be filled to the last: the caller's, until they are given back. */
-export const take = (length: number): Uint8Array => {
-  if (used + length > blockBytes) {
-    block = makeBlock(blockBytes)
-    used = 0
-  }
-  newestAt = used
-  // The next begins at a whole word, so that it is masked by words.
-  used += (length + 7) & ~7
-  return newest = new Uint8Array(block, newestAt, length)
-}
+export const take = (length: number): Uint8Array => newest = blocks.take(length)
 
 /** Says that nobody looks at them any more. Only the newest are had back, which takes no account of the others. */
 export const giveBack = (bytes: Uint8Array): void => {
   if (bytes !== newest) return
-  used = newestAt
+  blocks.takeBack(bytes.length)
   newest = undefined
 }
 
@@ -36,8 +27,6 @@ export const keep = (bytes: Uint8Array): boolean => {
   return bytes === kept
 }
 
-let block = makeBlock(blockBytes)
-let used = 0
+const blocks = new Blocks(blockBytes)
 let newest: Uint8Array | undefined
-let newestAt = 0
 let kept: Uint8Array | undefined
