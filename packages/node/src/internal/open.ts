@@ -61,7 +61,7 @@ const check = (url: string | URL, options: OpenOptions): Result.Result<Plan, Opt
     const wrong = duration("openDeadline", openDeadline) ??
       whole("maxRedirects", maxRedirects, 0, Number.MAX_SAFE_INTEGER) ??
       // Node would dial the URL's host for one that is empty.
-      (socketPath === undefined ? undefined : checkUnixPath("socketPath", socketPath))
+      checkUnixPath("socketPath", socketPath)
     if (wrong !== undefined) return yield* Result.fail(wrong)
     const plan: Plan = {
       options,

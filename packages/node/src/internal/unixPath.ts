@@ -2,7 +2,8 @@
 import { OptionError } from "@websocket-stream/core/OptionError"
 
 /** Why the system has no room for it, or takes it for none. */
-export const checkUnixPath = (option: string, path: string): OptionError | undefined => {
+export const checkUnixPath = (option: string, path: string | undefined): OptionError | undefined => {
+  if (path === undefined) return undefined
   if (path === "" || path.includes("\0", hasAbstractNames ? 1 : 0)) {
     return new OptionError({ option, value: JSON.stringify(path), expected: "the path of a socket" })
   }
