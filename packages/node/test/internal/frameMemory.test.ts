@@ -20,6 +20,14 @@ interface Held {
   isKept: boolean
 }
 
+/** Messages, and a Close frame behind them. */
+const expectMessages = (frames: ReadonlyArray<Frame.Frame>, payloads: ReadonlyArray<Uint8Array>): void => {
+  assert.strictEqual(frames.length - 1, payloads.length)
+  payloads.forEach((expected, i) => {
+    if (!Buffer.from(frames[i]!.payload).equals(expected)) assert.fail(`message ${i} is another`)
+  })
+}
+
 describe("memory of frames", () => {
   const step = Arbitrary.all({
     act: elementOf(["take", "take", "giveBack", "keep"] as const),
@@ -94,11 +102,7 @@ describe("memory of frames", () => {
           }
         }))
         const sent = payloads.flatMap((payload) => [payload, payload, payload.subarray(0, 1), payload.subarray(1)])
-        const frames = decode(role, yield* Fiber.join(taking)).slice(0, -1)
-        assert.strictEqual(frames.length, sent.length)
-        frames.forEach(({ payload }, i) => {
-          if (!Buffer.from(payload).equals(sent[i]!)) assert.fail(`message ${i} is another`)
-        })
+        expectMessages(decode(role, yield* Fiber.join(taking)), sent)
       }))
   }
 
@@ -135,12 +139,7 @@ describe("memory of frames", () => {
       const takingSlow = yield* Effect.forkChild(takeAll(slow.peer))
       for (const { peer } of [slow, quick]) peer.write(encode("server", Frame.make(Opcode.Close, new Uint8Array(0))))
       for (const [receiver, bytes] of [[quick, taking], [slow, takingSlow]] as const) {
-        const payloads = sent.get(receiver)!
-        const frames = decode("server", yield* Fiber.join(bytes)).slice(0, -1)
-        assert.strictEqual(frames.length, payloads.length)
-        frames.forEach(({ payload }, i) => {
-          if (!Buffer.from(payload).equals(payloads[i]!)) assert.fail(`message ${i} is another`)
-        })
+        expectMessages(decode("server", yield* Fiber.join(bytes)), sent.get(receiver)!)
       }
     }))
 })
