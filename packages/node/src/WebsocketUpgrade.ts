@@ -132,7 +132,9 @@ export const runUpgrades = <E, R>(
     const fork = yield* FiberSet.makeRuntime<Exclude<R, Scope.Scope>>()
     const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array) => {
       const upgrade = Opening.receiveUpgrade(request, socket, head)
-      if (upgrade !== undefined) fork(answered(socket, forgetting(() => handler(upgrade))))
+      if (upgrade === undefined) return
+      // Behind a yield, because until its first the set does not know the fiber, nor waits for it.
+      fork(answered(socket, Effect.andThen(Effect.yieldNow, forgetting(() => handler(upgrade)))))
     }
     yield* listen(server, "upgrade", onUpgrade)
     if (server.listenerCount("request") === 0) yield* listen(server, "request", Opening.answerRequest)

@@ -33,6 +33,14 @@ describe("What an admission that is no admission gets", () => {
       assert.strictEqual(response.rest.toString(), "später\n")
     }))
 
+  it.live("the same for one that is wrapped in a failure, by those who turn everybody away", () =>
+    Effect.gen(function*() {
+      const refusal = new WebsocketRequest.Refusal({ status: 503, body: "closed today\n" })
+      const { port } = yield* admitting({ handler: neverOpened, admit: Effect.fail(refusal) })
+      const { rest, status } = yield* exchange(port, request())
+      assert.deepStrictEqual([status, rest.toString()], [503, "closed today\n"])
+    }))
+
   it.live("no more than the status of a Refusal that says no more", () =>
     Effect.gen(function*() {
       const { port } = yield* admitting({

@@ -90,6 +90,23 @@ describe("The end of a server", () => {
       }))
   }
 
+  it.live("waits for a handler that has it end by its very first step", () =>
+    Effect.gen(function*() {
+      const [began, gate] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const scope = yield* Scope.make()
+      const server = yield* Scope.provide(WebsocketServer.make(local), scope)
+      const handler = () => Effect.andThen(Deferred.succeed(began, undefined), Deferred.await(gate))
+      yield* Effect.forkIn(server.run(handler), scope, { startImmediately: true })
+      // Resumed within that step, as whoever waits for a `Deferred` is.
+      const ended = Effect.andThen(Deferred.await(began), Scope.close(scope, Exit.void))
+      const ending = yield* Effect.forkChild(ended, { startImmediately: true })
+      const ws = yield* WebsocketClient.connect(WebsocketServer.url(server.address))
+      assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 1001 })
+      yield* assertWaiting(ending)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(ending)
+    }))
+
   it.live("lets a handler take the messages that have come, and sends what was queued", () =>
     Effect.gen(function*() {
       const [begun, gate] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]

@@ -16,7 +16,7 @@ import { buffer } from "node:stream/consumers"
 import { isCollected } from "../../core/test/support/garbage.ts"
 import { asText, encode, text } from "./support/frames.ts"
 import { acceptOfKey, dial, exchange, parse, request, serve } from "./support/http.ts"
-import { assertClosed, event, park, reasonOf, takeAll } from "./support/streams.ts"
+import { assertClosed, assertWaiting, event, park, reasonOf, takeAll } from "./support/streams.ts"
 
 type Handler = (connection: WebsocketUpgrade.Connection) => Effect.Effect<unknown, unknown>
 
@@ -290,6 +290,19 @@ describe("WebsocketUpgrade.run", () => {
       // By then all handlers have ended, and what they say is said.
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual((yield* Queue.takeAll(logged)).map(Cause.squash), ["boom"])
+    }))
+
+  it.live("interrupted by the first step of a handler, it waits for the end of that one, too", () =>
+    Effect.gen(function*() {
+      const { port, server } = yield* serve
+      const [began, gate] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const handler: Handler = () =>
+        Effect.ensuring(Effect.andThen(Deferred.succeed(began, undefined), Effect.never), Deferred.await(gate))
+      const running = yield* park(Effect.raceFirst(WebsocketUpgrade.run(server, handler), Deferred.await(began)))
+      yield* WebsocketClient.connectStream(`ws://127.0.0.1:${port}/`)
+      yield* assertWaiting(running)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(running)
     }))
 
   it.live("interrupted, it ends every connection and leaves the server as it was", () =>

@@ -68,6 +68,12 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     this.fiber = Effect.runForkWith(own)(isTraced ? traced(request, stay) : stay)
   }
 
+  /** What the fiber does until it leaves. Its first steps, which may end us, come before `enter` knows which it is. */
+  visitBy(fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<unknown, E | Refusal | OpenError, R | RA> {
+    this.fiber = fiber
+    return this.visit
+  }
+
   get left(): Effect.Effect<void> {
     return Effect.asVoid(Fiber.await(this.fiber!))
   }
@@ -76,10 +82,11 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     return Fiber.interrupt(this.fiber!)
   }
 
-  get visit(): Effect.Effect<unknown, E | Refusal | OpenError, R | RA> {
+  private get visit(): Effect.Effect<unknown, E | Refusal | OpenError, R | RA> {
     const { admit } = this.host.running
     // A race takes two fibers more, of which there is no need where everybody is admitted.
-    return Effect.flatMap(Exit.isExit(admit) ? admit : this.admission(admit), (admitted) => this.serve(admitted))
+    const admission = Exit.isExit(admit) && Exit.isSuccess(admit) ? admit : this.admission(admit)
+    return Effect.flatMap(admission, (admitted) => this.serve(admitted))
   }
 
   private admission(admit: Effect.Effect<A, Refusal, RA>): Effect.Effect<A, Refusal | OpenError, RA> {
@@ -183,7 +190,7 @@ class Current extends Context.Service<Current, GuestRequest>()(WebsocketRequest.
 
 // One for all, which knows its guest by the context: of each connection's own it would hold four closures for as long as it lasts.
 const stay = Effect.onExit(
-  Current.use(({ guest }) => guest.visit),
+  Effect.withFiber((fiber) => Context.getUnsafe(fiber.context, Current).guest.visitBy(fiber)),
   (exit) => Current.use(({ guest }) => guest.leave(exit))
 )
 
