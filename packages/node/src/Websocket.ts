@@ -73,20 +73,21 @@ export class Websocket extends Context.Service<Websocket, {
   >
 
   /**
-   * Runs an effect for each message, one after the other, until the connection is closed cleanly; an end of any other kind is a
-   * failure, as a failure of the effect is. The cheapest way to receive: no fiber is parked between messages. What came together
-   * with a message whose effect fails, or is interrupted, is gone.
+   * Runs an effect for each message, one after the other, until the connection is closed cleanly, which is by a Close frame of
+   * each side, whatever its code: `closed` tells that. An end of any other kind is a failure, as a failure of the effect is. The
+   * cheapest way to receive: no fiber is parked between messages. Where an effect fails, or is interrupted, the messages behind its
+   * own are there for whoever receives next.
    */
   readonly runForEach: <E, R>(
     f: (message: Message.Message) => Effect.Effect<unknown, E, R>
   ) => Effect.Effect<void, E | ReadError, R>
 
-  /** As `runForEach`, with all messages that there are at a time. */
+  /** As `runForEach`, with all messages that there are at a time: where the effect fails, all that it was given are gone. */
   readonly runForEachArray: <E, R>(
     f: (messages: NonEmptyReadonlyArray<Message.Message>) => Effect.Effect<unknown, E, R>
   ) => Effect.Effect<void, E | ReadError, R>
 
-  /** The messages, until the connection is closed cleanly; an end of any other kind is a failure. */
+  /** The messages, until the connection is closed cleanly, as `runForEach` has it; an end of any other kind is a failure. */
   readonly messages: Stream.Stream<Message.Message, ReadError>
 
   /**

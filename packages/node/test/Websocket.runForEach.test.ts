@@ -124,6 +124,32 @@ describe("Websocket.runForEach", () => {
       assert.isTrue(Deferred.isDoneUnsafe(ended))
     }))
 
+  it.live("interrupted by the first step of an effect, takes nothing of what is behind", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* pair
+      const [stop, seen] = [yield* Deferred.make<void>(), new Array<string>()]
+      const loop = server.runForEach((message) => {
+        seen.push(textOf(message))
+        return textOf(message) === "stop" ? Deferred.succeed(stop, undefined) : Effect.void
+      })
+      const running = yield* Effect.forkChild(Effect.raceFirst(loop, Deferred.await(stop)), { startImmediately: true })
+      yield* client.sendAll(["a", "stop", "b", "c"])
+      yield* Fiber.join(running)
+      assert.deepStrictEqual([textOf(yield* server.receive), textOf(yield* server.receive)], ["b", "c"])
+      yield* client.send("d")
+      assert.strictEqual(textOf(yield* server.receive), "d")
+      assert.deepStrictEqual(seen, ["a", "stop"])
+    }))
+
+  it.live("leaves those behind a message whose effect fails to whoever receives next", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* pair
+      yield* Effect.andThen(client.sendAll(["a", "b", "c"]), manyTurns)
+      const failure = yield* Effect.flip(server.runForEach((message) => Effect.fail(textOf(message))))
+      assert.strictEqual(failure, "a")
+      assert.deepStrictEqual((yield* server.receiveAll).map(textOf), ["b", "c"])
+    }))
+
   it.live("holds the peer up while the effect does not end", () =>
     Effect.gen(function*() {
       const { client, server } = yield* pair

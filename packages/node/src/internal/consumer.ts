@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import { constVoid } from "effect/Function"
 import type { ReadError } from "../WebsocketError.ts"
 import type { Supply, Waiter } from "./supply.ts"
 
@@ -16,14 +17,14 @@ export const forEachItem = <A, E, R>(
   supply: Supply<A>,
   use: (item: A) => Effect.Effect<unknown, E, R>,
   end: End
-): Effect.Effect<void, E | ReadError, R> => consume({ supply, use, useAll: oneByOne, end })
+): Effect.Effect<void, E | ReadError, R> => consume({ supply, use, useWhatIsThere: oneByOne, end })
 
 /** Uses all items that there are at a time. */
 export const forEachBatch = <A, E, R>(
   supply: Supply<A>,
   use: (items: NonEmptyReadonlyArray<A>) => Effect.Effect<unknown, E, R>,
   end: End
-): Effect.Effect<void, E | ReadError, R> => consume({ supply, use, useAll: together, end })
+): Effect.Effect<void, E | ReadError, R> => consume({ supply, use, useWhatIsThere: together, end })
 
 /** What the end of a supply comes to. */
 type End = (failure: Exit.Exit<never, ReadError>) => Effect.Effect<void, ReadError>
@@ -31,15 +32,20 @@ type End = (failure: Exit.Exit<never, ReadError>) => Effect.Effect<void, ReadErr
 interface Consumption<A, Use, E, R> {
   readonly supply: Supply<A>
   readonly use: Use
-  /** How to use several. */
-  readonly useAll: (use: Use, items: NonEmptyReadonlyArray<A>) => Effect.Effect<unknown, E, R>
+  /** Takes what is there, at least one, and uses it. */
+  readonly useWhatIsThere: (use: Use, supply: Supply<A>) => Effect.Effect<unknown, E, R>
   readonly end: End
 }
 
-const oneByOne = <A, E, R>(use: (item: A) => Effect.Effect<unknown, E, R>, items: NonEmptyReadonlyArray<A>) =>
-  items.length === 1 ? use(items[0]) : Effect.forEach(items, use, { discard: true })
+// Each is taken when its turn has come: where a use fails, or is interrupted, the others are there for the next.
+const oneByOne = <A, E, R>(use: (item: A) => Effect.Effect<unknown, E, R>, supply: Supply<A>) => {
+  const first = use(supply.shift())
+  if (!supply.hasItem) return first
+  const others = Effect.whileLoop({ while: () => supply.hasItem, body: () => use(supply.shift()), step: constVoid })
+  return Effect.andThen(first, others)
+}
 
-const together = <A, B>(use: (items: A) => B, items: A): B => use(items)
+const together = <A, B>(use: (items: NonEmptyReadonlyArray<A>) => B, supply: Supply<A>): B => use(supply.shiftAll())
 
 const consume = <A, Use, E, R>(consumption: Consumption<A, Use, E, R>): Effect.Effect<void, E | ReadError, R> =>
   Effect.flatMap(
@@ -54,21 +60,22 @@ const consume = <A, Use, E, R>(consumption: Consumption<A, Use, E, R>): Effect.E
 class Consumer<A, Use, E, R> extends Effectable.Class<void> implements Waiter {
   private readonly supply: Supply<A>
   private readonly use: Use
-  private readonly useAll: Consumption<A, Use, E, R>["useAll"]
+  private readonly useWhatIsThere: Consumption<A, Use, E, R>["useWhatIsThere"]
   private readonly end: End
   private readonly context: Context.Context<R>
   private readonly resume: (effect: Effect.Effect<void, E | ReadError>) => void
-  private running: Fiber.Fiber<unknown, E> | undefined = undefined
+  private running: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  private isOver = false
 
   constructor(
-    { end, supply, use, useAll }: Consumption<A, Use, E, R>,
+    { end, supply, use, useWhatIsThere }: Consumption<A, Use, E, R>,
     context: Context.Context<R>,
     resume: (effect: Effect.Effect<void, E | ReadError>) => void
   ) {
     super()
     this.supply = supply
     this.use = use
-    this.useAll = useAll
+    this.useWhatIsThere = useWhatIsThere
     this.end = end
     this.context = context
     this.resume = resume
@@ -81,19 +88,25 @@ class Consumer<A, Use, E, R> extends Effectable.Class<void> implements Waiter {
   }
 
   override asEffect(): Effect.Effect<void> {
+    this.isOver = true
     this.supply.removeWaiter(this)
     return this.running === undefined ? Effect.void : Fiber.interrupt(this.running)
   }
 
   onReady(): void {
     const { supply } = this
-    while (supply.hasItem) {
-      const items = supply.shiftAll()
-      const running = this.running = Effect.runForkWith(this.context)(
-        Effect.suspend(() => this.useAll(this.use, items))
+    // A use may end the consumer, by an interruption of whoever consumes.
+    while (!this.isOver && supply.hasItem) {
+      const running = Effect.runForkWith(this.context)(
+        Effect.withFiber((fiber) => {
+          // Its first steps, in which it may be interrupted, come before it is answered.
+          this.running = fiber
+          return this.useWhatIsThere(this.use, supply)
+        })
       )
       const exit = running.pollUnsafe()
       if (exit === undefined) {
+        this.running = running
         running.addObserver((exit) => {
           if (this.settle(exit)) this.onReady()
         })
@@ -101,6 +114,7 @@ class Consumer<A, Use, E, R> extends Effectable.Class<void> implements Waiter {
       }
       if (!this.settle(exit)) return
     }
+    if (this.isOver) return
     if (supply.failure === undefined) supply.whenReady(this)
     else this.resume(this.end(supply.failure))
   }
