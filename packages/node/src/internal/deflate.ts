@@ -11,6 +11,7 @@ import type { Role } from "@websocket-stream/core/Role"
 import * as Result from "effect/Result"
 import { constants } from "node:buffer"
 import * as Zlib from "node:zlib"
+import { allocate } from "./allocate.ts"
 
 /** How hard to compress, and what. */
 export interface CompressionOptions {
@@ -128,7 +129,7 @@ export class Inflater {
     if (areTooMany || isCut) return { error: invalidData() }
     if (said.length > this.limit) return { error: this.tooLarge() }
     this.window.slide(said)
-    return { payload: said }
+    return { payload: ownOf(said) }
   }
 
   private reason(error: unknown): ProtocolError {
@@ -172,7 +173,9 @@ class Streams {
 
   /** Whether the last block of the payload has no end of its own, and took what we put behind it for its data. */
   get isCut(): boolean {
-    return this.at > this.length && this.at < this.bytes.length
+    // RFC 7692 7.2.1: the empty block whose last four octets were not sent may be one with BFINAL.
+    const endsAtTail = this.at === this.length + tail.length
+    return this.at > this.length && !endsAtTail && this.at < this.bytes.length
   }
 
   next(inflated: object): void {
@@ -232,6 +235,14 @@ const tail = Uint8Array.of(0x00, 0x00, 0xff, 0xff)
 const finalBlock = Uint8Array.of(0x01, 0x00, 0x00, 0xff, 0xff)
 
 const largestWindow = 1 << 15
+
+// zlib answers a part of what it wrote to, 64 KiB for some bytes: whoever keeps the message must not keep that.
+const ownOf = (said: Uint8Array): Uint8Array => {
+  if (said.buffer.byteLength <= 2 * said.length) return said
+  const own = allocate(said.length)
+  own.set(said)
+  return own
+}
 
 const withoutTail = (deflated: Uint8Array): Uint8Array => deflated.subarray(0, -tail.length)
 

@@ -104,6 +104,26 @@ describe("deflate", { timeout: 60_000 }, () => {
       }
     }))
 
+  it.effect("RFC 7692 7.2.1: the empty block at the end, whose last octets were not sent, may be the last of its stream", () =>
+    Effect.gen(function*() {
+      const flushed = Zlib.deflateRawSync(Buffer.from("Hello"), { finishFlush: Zlib.constants.Z_SYNC_FLUSH })
+      const last = Uint8Array.of(0x01)
+      for (const [compressed, text] of [[concat([flushed, last]), "Hello"], [last, ""]] as const) {
+        const inflater = new Inflater("server", PermessageDeflate.defaults, noLimit)
+        assert.strictEqual(said(yield* inflate(inflater, compressed)), text)
+      }
+    }))
+
+  it.effect("R7: a message weighs what it says, and not what zlib has written it to", () =>
+    Effect.gen(function*() {
+      for (const text of ["hi", "a".repeat(2000)]) {
+        const compressed = Zlib.deflateRawSync(Buffer.from(text), { finishFlush: Zlib.constants.Z_SYNC_FLUSH })
+        const payload = compressed.subarray(0, -4)
+        const inflated = yield* inflate(new Inflater("server", PermessageDeflate.defaults, noLimit), payload)
+        assert.isAtMost("payload" in inflated ? inflated.payload.buffer.byteLength : Infinity, 8192)
+      }
+    }))
+
   it.effect("what is no deflate, or is cut in the midst of a block, is refused, whatever its size", () =>
     Effect.gen(function*() {
       const whole = Zlib.deflateRawSync(noise(100_000, 1), { finishFlush: Zlib.constants.Z_SYNC_FLUSH })
