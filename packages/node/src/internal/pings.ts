@@ -26,7 +26,7 @@ export class Pings {
   // Those that were not answered yet, oldest first.
   private list: Array<Ping> = []
   private count = 0
-  private isBeating = false
+  private beating: Uint8Array | undefined = undefined
   private isOver: boolean
 
   constructor(reader: MessageReader, writer: MessageWriter, meter: Meter | undefined, isOver: boolean) {
@@ -62,15 +62,17 @@ export class Pings {
     })
   }
 
-  /** Sends a ping if there is room, and waits for nothing. One at a time: nothing gathers of a peer that never answers. */
+  /**
+   * Sends a ping if there is room, and waits for nothing. One at a time, so that nothing gathers of a peer that never answers: the
+   * same again until it does, because a peer that is gone is seen by what is written to it, where nobody reads.
+   */
   beat(timepiece: Timepiece): void {
-    if (this.isBeating) return
-    const payload = this.nextPayload()
-    if (!this.writer.tryPing(payload)) return
+    const payload = this.beating ?? this.nextPayload()
+    if (!this.writer.tryPing(payload) || this.beating !== undefined) return
     const start = timepiece.nanos()
-    this.isBeating = true
+    this.beating = payload
     const answered = (isAnswered: boolean) => {
-      this.isBeating = false
+      this.beating = undefined
       if (isAnswered) this.measured(Duration.nanos(timepiece.nanos() - start))
     }
     this.list.push({ payload, answered })
