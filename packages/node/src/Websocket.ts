@@ -129,7 +129,10 @@ export class Websocket extends Context.Service<Websocket, {
    */
   readonly close: (code?: number, reason?: string) => Effect.Effect<Close.Close, WriteError>
 
-  /** Waits for the end of the connection, and closes nothing: what each side said. */
+  /**
+   * Waits for the end of the connection, and closes nothing: what each side said. For an end behind messages that nobody receives it
+   * waits no longer than the close deadline; they can be received then, too.
+   */
   readonly closed: Effect.Effect<Closed>
 }>()("@websocket-stream/node/Websocket") {}
 
@@ -191,7 +194,10 @@ export interface Options {
   readonly compression?: CompressionOptions | undefined
   /** Bytes of messages that may wait to be received before the socket is not read any more. Default: 64 KiB. */
   readonly receiveBuffer?: number | undefined
-  /** How long to wait for the peer's Close frame, and then for the end of TCP. Default: {@link defaultCloseDeadline}. */
+  /**
+   * How long to wait for the peer's Close frame, and then for the end of TCP; and how long a Close frame of the peer's may wait for
+   * the messages before it to be received, until it is answered. Default: {@link defaultCloseDeadline}.
+   */
   readonly closeDeadline?: Duration.Input | undefined
   /** Whether to count for `WebsocketMetrics`. Default: false. */
   readonly metrics?: boolean | undefined

@@ -10,6 +10,9 @@ import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { duplexPair } from "node:stream"
+import { encode } from "./support/frames.ts"
+import { turns } from "./support/streams.ts"
+import { scripted } from "./support/websockets.ts"
 
 const pair = Effect.gen(function*() {
   const [near, far] = duplexPair()
@@ -111,5 +114,48 @@ describe("Websocket.receiveStream", () => {
       assert.strictEqual(yield* Fiber.join(next), "next")
       const message = yield* ws.receive
       assert.strictEqual(message._tag === "Text" && message.text, "last")
+    }))
+
+  it.live("holds the peer up by fragments as small as can be, which weigh more than they say", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted({ receiveBuffer: 4096 })
+      const { pieces } = yield* Effect.tap(
+        Effect.forkScoped(ws.receiveStream, { startImmediately: true }),
+        () => Effect.sync(() => duplex.push(encode("server", fragment(Opcode.Binary, "", false))))
+      ).pipe(Effect.flatMap(Fiber.join))
+      const empty = encode("server", fragment(Opcode.Continuation, "a", false))
+      let sent = 0
+      while (sent < 1000 && duplex.readableLength === 0) {
+        duplex.push(empty)
+        sent++
+        yield* turns
+      }
+      assert.isBelow(sent, 100)
+      duplex.push(encode("server", fragment(Opcode.Continuation, "b", true)))
+      assert.strictEqual(asText(yield* Stream.runCollect(pieces)), `${"a".repeat(sent)}b`)
+    }))
+
+  it.live("holds the peer up, too, when we have closed", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted({ receiveBuffer: 4096, closeDeadline: "1 minute" })
+      const receiving = yield* Effect.forkScoped(ws.receiveStream, { startImmediately: true })
+      duplex.push(encode("server", fragment(Opcode.Binary, "begun", false)))
+      yield* Fiber.join(receiving)
+      yield* Effect.forkScoped(ws.close(), { startImmediately: true })
+      for (let sent = 0; sent < 10; sent++) {
+        duplex.push(encode("server", Frame.make(Opcode.Continuation, new Uint8Array(4096), { fin: false })))
+        yield* turns
+      }
+      assert.isAbove(duplex.readableLength, 4 * 4096)
+      duplex.destroy()
+    }))
+
+  it.live("that waits for its turn can be interrupted", () =>
+    Effect.gen(function*() {
+      const { ws } = yield* scripted()
+      const first = yield* Effect.forkScoped(Effect.scoped(ws.receiveStream), { startImmediately: true })
+      const second = yield* Effect.forkScoped(Effect.scoped(ws.receiveStream), { startImmediately: true })
+      yield* Fiber.interrupt(second)
+      yield* Fiber.interrupt(first)
     }))
 })

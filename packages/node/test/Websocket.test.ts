@@ -207,6 +207,17 @@ describe("Websocket", () => {
       assert.deepStrictEqual(yield* Stream.runCollect(server.messages), [])
     }))
 
+  it.live("fails the connection by RSV1 where it does not compress, whatever its stream lets pass", () =>
+    Effect.gen(function*() {
+      const [near, far] = duplexPair()
+      const ws = yield* Effect.flatMap(WebsocketStream.make(far, { role: "server", rsv1: true }), Websocket.make)
+      const peer = yield* WebsocketStream.make(near, { role: "client", rsv1: true })
+      yield* peer.writeAll([Frame.make(Opcode.Binary, Uint8Array.of(1), { rsv1: true })])
+      const { reason } = yield* Effect.flip(ws.receive)
+      assert.deepInclude(reason._tag === "Protocol" && reason.error.reason, { _tag: "ReservedBits" })
+      assert.strictEqual((yield* peer.read).opcode, Opcode.Close)
+    }))
+
   it.live("knows what it said itself to a peer that broke the protocol, or broke off", () =>
     Effect.gen(function*() {
       const { peer, ws } = yield* withPeer()

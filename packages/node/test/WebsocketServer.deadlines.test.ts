@@ -163,6 +163,23 @@ describe("A heartbeat", () => {
         while (!measured(yield* ws.roundTrip)) yield* turn
       }
     }))
+
+  it.effect("is the same until it is answered: what is written to a peer that is gone tells so, where nobody reads", () =>
+    Effect.gen(function*() {
+      const { opened, url } = yield* watched({ heartbeat: "20 seconds", idleDeadline: "5 minutes" })
+      const stream = yield* WebsocketClient.connectStream(url)
+      const { ws } = yield* opened
+      const pings: Array<string> = []
+      for (let beat = 0; beat < 3; beat++) {
+        yield* TestClock.adjust("20 seconds")
+        pings.push(Buffer.from((yield* stream.read).payload).toString())
+      }
+      assert.deepStrictEqual(pings, ["1", "1", "1"])
+      yield* stream.write(Opcode.Pong, "1")
+      while (Option.isNone(yield* ws.roundTrip)) yield* turn
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(Buffer.from((yield* stream.read).payload).toString(), "2")
+    }))
 })
 
 describe("R26: how long the closing handshake may take", () => {
@@ -197,6 +214,24 @@ describe("R26: how long the closing handshake may take", () => {
       yield* TestClock.adjust("4 seconds")
       assert.isFalse(socket.destroyed)
       yield* TestClock.adjust("6 seconds")
+      yield* until(() => socket.destroyed)
+    }))
+
+  it.effect("one that closes behind a message that no handler receives is answered at the deadline, and cut at the next", () =>
+    Effect.gen(function*() {
+      const { opened, port } = yield* watched({ closeDeadline: "5 seconds" }, (_, over) => over)
+      const peer = yield* knock(port)
+      const { socket, ws } = yield* opened
+      const body = Result.getOrThrow(Close.encode(Close.make(4001)))
+      peer.socket.write(
+        Buffer.concat([encode("server", text("unread")), encode("server", Frame.make(Opcode.Close, body))])
+      )
+      yield* until(() => socket.bytesRead >= 24)
+      yield* ws.send("Hello")
+      yield* TestClock.adjust("5 seconds")
+      yield* TestClock.adjust("2500 millis")
+      assert.deepInclude(yield* reasonOf(ws.send("too late")), { _tag: "Closed", code: 4001 })
+      yield* TestClock.adjust("10 seconds")
       yield* until(() => socket.destroyed)
     }))
 

@@ -19,6 +19,7 @@ import type { Inflated, Inflater } from "./deflate.ts"
 import type { MessageSettings } from "./messageOptions.ts"
 import { type Piece, PieceReader } from "./pieceReader.ts"
 import type { Port } from "./port.ts"
+import { costOf, takenAtMost } from "./queueing.ts"
 import { Supply } from "./supply.ts"
 import { untraced } from "./untraced.ts"
 
@@ -27,6 +28,8 @@ export interface Replier {
   /** Sends what a step asks for: a reply, the end of our side of TCP. */
   readonly reply: (step: Step) => void
   readonly receivePong: (payload: Uint8Array) => void
+  /** The end has come: as `finish`, unless there are messages before it. */
+  readonly nearEnd: () => void
   /** The peer has sent its last: a Close frame, or the end of its bytes. */
   readonly finish: () => void
 }
@@ -88,17 +91,28 @@ export class MessageReader extends Supply<Message.Message> {
   }
 
   push(chunk: Uint8Array, lent: boolean): boolean {
-    // RFC 6455 1.4: what comes after the end is read and discarded, or closing would reset the connection.
-    if (this.isOver) return true
+    if (this.isDiscarding) return true
     this.decoder.push(chunk, lent)
     this.parse()
     if (lent) this.decoder.keep()
-    return this.isOver || this.wantsMore
+    return this.isDiscarding || this.wantsMore
   }
 
   end(reason: "Peer" | "Us" | Io): void {
     this.ended ??= reason
     this.parse()
+    this.replier.nearEnd()
+  }
+
+  /** Whether the end has come, with messages before it or not. */
+  get nearsEnd(): boolean {
+    return this.isDiscarding || this.ended !== undefined
+  }
+
+  /** Ends the connection where its end has come, and waits no longer for the messages before it, which can still be received. */
+  conclude(): void {
+    if (this.verdict !== undefined) this.judge(this.verdict)
+    else if (this.ended !== undefined) this.replier.finish()
   }
 
   abandon(): void {
@@ -148,7 +162,6 @@ export class MessageReader extends Supply<Message.Message> {
   shift(): Message.Message {
     const message = this.queue[this.taken++]!
     this.queued -= costOf(message)
-    // A queue that is never quite empty must not keep what was taken.
     if (this.taken === takenAtMost) {
       this.queue = this.queue.slice(takenAtMost)
       this.taken = 0
@@ -183,9 +196,14 @@ export class MessageReader extends Supply<Message.Message> {
     this.pullPort()
   }
 
-  // Behind the end, too, where bytes are discarded: the end of TCP is still to be seen.
   private pullPort(): void {
-    if (this.isOver || this.wantsMore) this.port.pull()
+    if (this.isDiscarding || this.wantsMore) this.port.pull()
+  }
+
+  // RFC 6455 1.4: what comes after the end is read and discarded. Unread, it would reset the connection when that is closed, and
+  // the end of TCP is still to be seen.
+  private get isDiscarding(): boolean {
+    return this.isOver || this.verdict !== undefined
   }
 
   /** What came and was not taken yet. */
@@ -195,8 +213,8 @@ export class MessageReader extends Supply<Message.Message> {
 
   // What is kept of an unfinished message counts, too, unless somebody waits for just that message.
   private get wantsMore(): boolean {
-    if (this.isInflating || this.isOver || this.verdict !== undefined) return false
-    if (this.drops || this.dropsPieces) return true
+    if (this.isInflating || this.isDiscarding) return false
+    if (this.dropsPieces || (this.drops && this.pieces === undefined)) return true
     const { receiveBuffer } = this.settings
     if (this.pieces !== undefined) return this.pieces.queuedBytes < receiveBuffer
     return this.queued < receiveBuffer && (this.connection.heldBytes < receiveBuffer || this.isAwaited)
@@ -247,11 +265,14 @@ export class MessageReader extends Supply<Message.Message> {
   private endBy(verdict: FramePart | ProtocolError): void {
     this.verdict = verdict
     this.settle()
+    this.replier.nearEnd()
   }
 
   private settle(): void {
-    const { verdict } = this
-    if (verdict === undefined || (!this.drops && (this.hasItem || this.isTaking))) return
+    if (this.verdict !== undefined && (this.drops || !(this.hasItem || this.isTaking))) this.judge(this.verdict)
+  }
+
+  private judge(verdict: FramePart | ProtocolError): void {
     this.verdict = undefined
     if (this.isOver) return
     if (verdict instanceof ProtocolError) this.failConnection(verdict)
@@ -325,9 +346,14 @@ export class MessageReader extends Supply<Message.Message> {
   }
 
   private inflate(opcode: Message.Message["opcode"], payload: Uint8Array): void {
+    const { inflater } = this
+    // RFC 6455 5.2: nothing was negotiated here that gives RSV1 a meaning, whatever those think who made the stream.
+    if (inflater === undefined) {
+      return this.endBy(new ProtocolError({ reason: { _tag: "ReservedBits", bits: rsv1Bit } }))
+    }
     this.isInflating = true
     let isLate = false
-    this.inflater!.inflate(payload, (inflated) => {
+    inflater.inflate(payload, (inflated) => {
       this.isInflating = false
       // The scope may have been closed meanwhile.
       if (this.isOver) return
@@ -388,7 +414,4 @@ const wholePart = (frame: Frame): FramePart => ({
 
 const none: Array<Message.Message> = []
 
-const takenAtMost = 256
-
-// What a message weighs beside its payload: an object, and a view of a buffer.
-const costOf = (message: Message.Message): number => message.payload.length + 128
+const rsv1Bit = 0x40

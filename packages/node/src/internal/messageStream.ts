@@ -57,6 +57,7 @@ export class MessageStream implements Successor, Replier, Metered {
   readonly subprotocol: string | undefined
   private lazyPings: Pings | undefined = undefined
   private receivingPieces: Semaphore.Semaphore | undefined = undefined
+  private lazyNearing: Milestone | undefined = undefined
   private lazyFinishing: Milestone | undefined = undefined
   private lazyEnding: Milestone | undefined = undefined
 
@@ -104,7 +105,8 @@ export class MessageStream implements Successor, Replier, Metered {
 
   get receiveStream(): Effect.Effect<ReceivedStream, ReadError, Scope.Scope> {
     const one = this.receivingPieces ??= Semaphore.makeUnsafe(1)
-    return Effect.andThen(Effect.acquireRelease(one.take(1), () => one.release(1)), this.receivePieces())
+    const turn = Effect.acquireRelease(one.take(1), () => one.release(1), { interruptible: true })
+    return Effect.andThen(turn, this.receivePieces())
   }
 
   // Bound, as handlers keep them for as long as they run: a closure and its context weigh twice the 48 bytes.
@@ -135,7 +137,11 @@ export class MessageStream implements Successor, Replier, Metered {
   }
 
   get closed(): Effect.Effect<Closed> {
-    return Effect.map(this.finishing.reached, () => {
+    const finished = Effect.timeoutOrElse(this.finishing.reached, {
+      duration: this.settings.closeDeadline,
+      orElse: () => Effect.sync(() => this.conclude())
+    })
+    return Effect.map(Effect.andThen(this.nearing.reached, finished), () => {
       const { received = Close.abnormal, sent } = this.connection.closing
       return { sent, received, clean: sent !== undefined && received.code !== CloseCode.AbnormalClosure }
     })
@@ -193,6 +199,8 @@ export class MessageStream implements Successor, Replier, Metered {
   onClose(reason: Io | undefined): void {
     this.end(reason ?? "Peer")
     this.writer.end(reason ?? "Peer")
+    // There is nobody left to wait for.
+    this.conclude()
   }
 
   abandon(): void {
@@ -219,7 +227,12 @@ export class MessageStream implements Successor, Replier, Metered {
     this.lazyPings?.receivePong(payload)
   }
 
+  nearEnd(): void {
+    this.lazyNearing?.reach()
+  }
+
   finish(): void {
+    this.lazyNearing?.reach()
     this.settings.meter?.ended(this, this.connection.closing)
     this.lazyPings?.end()
     this.finishing.reach()
@@ -237,6 +250,16 @@ export class MessageStream implements Successor, Replier, Metered {
   /** Whether a closing handshake has begun, or the connection has ended. */
   get isClosing(): boolean {
     return this.isFinished || this.connection.closing.sent !== undefined
+  }
+
+  /** Whether the connection has come to its end, but for messages that were not received yet. */
+  get nearsEnd(): boolean {
+    return this.reader.nearsEnd
+  }
+
+  /** Ends it there: what is left can still be received, and the peer is not kept waiting for that. */
+  conclude(): void {
+    this.reader.conclude()
   }
 
   /** Whether the peer was heard since this was last asked, or could not be. */
@@ -337,6 +360,15 @@ export class MessageStream implements Successor, Replier, Metered {
   /** The peer has sent its last: a Close frame, or the end of its bytes. */
   private get finishing(): Milestone {
     return this.lazyFinishing ??= new Milestone()
+  }
+
+  /** The same, maybe with messages before it that were not received yet. */
+  private get nearing(): Milestone {
+    if (this.lazyNearing === undefined) {
+      this.lazyNearing = new Milestone()
+      if (this.isFinished || this.nearsEnd) this.lazyNearing.reach()
+    }
+    return this.lazyNearing
   }
 
   /** Its bytes have ended. */

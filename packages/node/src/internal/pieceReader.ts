@@ -2,6 +2,7 @@
 import type * as Message from "@websocket-stream/core/Message"
 import type * as Exit from "effect/Exit"
 import type { ReadError } from "../WebsocketError.ts"
+import { costOf, takenAtMost } from "./queueing.ts"
 import { Supply } from "./supply.ts"
 
 export interface Piece {
@@ -12,12 +13,13 @@ export interface Piece {
 }
 
 export class PieceReader extends Supply<Piece> {
-  /** Bytes that wait to be taken. */
+  /** What waits to be taken weighs, in bytes. */
   queuedBytes = 0
   /** The opcode of the message, once its first piece has come. */
   opcode: Message.Message["opcode"] | undefined = undefined
 
-  private readonly queue: Array<Piece> = []
+  private queue: Array<Piece> = []
+  private taken = 0
   private readonly askForMore: () => void
 
   constructor(askForMore: () => void) {
@@ -26,13 +28,13 @@ export class PieceReader extends Supply<Piece> {
   }
 
   get hasItem(): boolean {
-    return this.queue.length > 0
+    return this.taken < this.queue.length
   }
 
   add(piece: Piece): void {
     this.opcode ??= piece.opcode
     this.queue.push(piece)
-    this.queuedBytes += piece.payload.length
+    this.queuedBytes += costOf(piece)
     this.wake()
   }
 
@@ -47,8 +49,12 @@ export class PieceReader extends Supply<Piece> {
   }
 
   shift(): Piece {
-    const piece = this.queue.shift()!
-    this.queuedBytes -= piece.payload.length
+    const piece = this.queue[this.taken++]!
+    this.queuedBytes -= costOf(piece)
+    if (this.taken === this.queue.length || this.taken === takenAtMost) {
+      this.queue = this.queue.slice(this.taken)
+      this.taken = 0
+    }
     return piece
   }
 

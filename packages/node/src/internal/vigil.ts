@@ -27,6 +27,7 @@ export class Vigil implements Swept {
   private heardAt: number
   private takenAt: number
   private pingedAt: number
+  private nearingSince: number | undefined = undefined
   private closingSince: number | undefined = undefined
 
   constructor(stream: MessageStream, watch: Watch) {
@@ -44,6 +45,12 @@ export class Vigil implements Swept {
     if (this.stream.isClosing) {
       this.closingSince ??= now
       if (hasPassed(this.closingSince, closeDeadline, now)) this.stream.cut(timeout("did not close", closeDeadline))
+      return
+    }
+    if (this.stream.nearsEnd) {
+      this.nearingSince ??= now
+      // It has said its last, and nobody receives what it said before.
+      if (hasPassed(this.nearingSince, closeDeadline, now)) this.stream.conclude()
       return
     }
     const taken = this.stream.takeTaken()

@@ -1,0 +1,85 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Close from "@websocket-stream/core/Close"
+import * as Frame from "@websocket-stream/core/Frame"
+import * as Opcode from "@websocket-stream/core/Opcode"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
+import * as TestClock from "effect/testing/TestClock"
+import { decode, encode, text } from "./support/frames.ts"
+import { assertWaiting, park, reasonOf, turns } from "./support/streams.ts"
+import { scripted, type Ws } from "./support/websockets.ts"
+
+const byPeer = (frame: Frame.Frame): Uint8Array => encode("server", frame)
+
+const closeFrame = Frame.make(Opcode.Close, Result.getOrThrow(Close.encode(Close.make(4001, "bye"))))
+
+const received = (ws: Ws) => Effect.map(ws.receive, (message) => message._tag === "Text" && message.text)
+
+const options = { closeDeadline: "5 seconds" } as const
+
+describe("An end behind a message that nobody receives", () => {
+  const ends = [
+    { what: "a Close frame", bytes: byPeer(closeFrame), ends: false, code: 4001, reason: "Closed" },
+    { what: "a Close frame and the end of TCP", bytes: byPeer(closeFrame), ends: true, code: 4001, reason: "Closed" },
+    // Not masked.
+    {
+      what: "a frame that breaks the protocol",
+      bytes: encode("client", text("no")),
+      ends: false,
+      code: 1006,
+      reason: "Protocol"
+    }
+  ] as const
+  for (const { bytes, code, ends: endsTcp, reason, what } of ends) {
+    it.effect(`waits for whoever may receive until the close deadline, and is told then: ${what}`, () =>
+      Effect.gen(function*() {
+        const { duplex, ws } = yield* scripted(options)
+        duplex.push(byPeer(text("unread")))
+        duplex.push(bytes)
+        if (endsTcp) duplex.push(null)
+        yield* turns
+        yield* ws.send("an answer may still come")
+        const closed = yield* park(ws.closed)
+        yield* TestClock.adjust("4999 millis")
+        yield* assertWaiting(closed)
+        yield* TestClock.adjust("1 millis")
+        assert.strictEqual((yield* Fiber.join(closed)).received.code, code)
+        assert.strictEqual(decode("server", duplex.sentBytes).at(-1)?.opcode, Opcode.Close)
+        assert.strictEqual((yield* reasonOf(ws.send("too late")))._tag, "Closed")
+        // Nothing is lost by that.
+        assert.strictEqual(yield* received(ws), "unread")
+        assert.strictEqual((yield* reasonOf(ws.receive))._tag, reason)
+        duplex.destroy()
+      }))
+  }
+
+  it.effect("is told at once where the connection is gone, and what was read before can still be received", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted({ ...options, receiveBuffer: 1 })
+      // The second has not even been looked at.
+      duplex.push(byPeer(text("one")))
+      duplex.push(byPeer(text("two")))
+      const closed = yield* park(ws.closed)
+      yield* turns
+      duplex.destroy(new Error("reset"))
+      yield* Fiber.join(closed)
+      assert.deepStrictEqual([yield* received(ws), yield* received(ws)], ["one", "two"])
+      assert.strictEqual((yield* reasonOf(ws.receive))._tag, "Io")
+    }))
+
+  it.effect("leaves TCP to be read, so that a peer that is gone is seen", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted(options)
+      duplex.push(byPeer(text("unread")))
+      duplex.push(byPeer(closeFrame))
+      yield* turns
+      // RFC 6455 1.4: discarded.
+      duplex.push(Buffer.alloc(1_000_000))
+      yield* turns
+      assert.strictEqual(duplex.readableLength, 0)
+      assert.strictEqual(yield* received(ws), "unread")
+      assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 4001 })
+      duplex.destroy()
+    }))
+})
