@@ -46,7 +46,8 @@ export interface FramePart extends Frame.Frame {
 }
 
 /**
- * A decoder of one connection's bytes. It has two faces, whole frames and parts of them: use one of the two.
+ * A decoder of one connection's bytes. It has two faces, whole frames and parts of them: use one of the two, or whole frames first
+ * and then parts.
  *
  * @category models
  * @since 0.1.0
@@ -92,7 +93,10 @@ export interface Options {
   readonly rsv1?: boolean | undefined
   /** Whether chunks are the decoder's to write to from `push` on. Saves a copy of each masked payload. Default: false. */
   readonly ownsChunks?: boolean | undefined
-  /** Memory for a payload, to be filled to the last byte: it need not be zeroed. Default: `new Uint8Array(length)`. */
+  /**
+   * Memory for a payload, to be filled to the last byte: it need not be zeroed. That of 4 KiB or more is freed as soon as it is not
+   * needed, where it is a whole `ArrayBuffer`. Default: `new Uint8Array(length)`.
+   */
   readonly allocate?: ((length: number) => Uint8Array) | undefined
 }
 
@@ -317,10 +321,11 @@ class Decoder implements FrameDecoder {
     const { fin, length, opcode, rsv1 } = this.header
     const first = !this.begun
     const missing = length - this.given
-    const payload = Opcode.isControl(opcode) ? this.readPayload() : this.takeNow(missing)
+    const joins = this.hasPieces
+    const payload = Opcode.isControl(opcode) ? this.readPayload() : joins ? this.takeKept() : this.takeNow(missing)
     if (payload === undefined) return undefined
     const last = payload.length === missing
-    const lent = this.chunkIsLent && payload.length > 0
+    const lent = this.chunkIsLent && payload.length > 0 && !joins
     this.begun = true
     this.given += payload.length
     if (last) this.endFrame(length)
@@ -380,6 +385,13 @@ class Decoder implements FrameDecoder {
 
   private get hasPieces(): boolean {
     return this.lazyPieces !== undefined && this.lazyPieces.length > 0
+  }
+
+  /** What `next` has kept of the frame, for who goes on by parts. */
+  private takeKept(): Uint8Array {
+    const payload = this.pieces.join()
+    if (this.masked && !this.ownsChunks) Masking.applyInPlace(payload, this.header.key)
+    return payload
   }
 
   /** Keeps what the chunk has of the payload, and answers the payload if it is whole by that. */

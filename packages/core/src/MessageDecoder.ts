@@ -68,7 +68,7 @@ export interface Options {
   /** Bytes that all unfinished messages on the budget may hold together. */
   readonly maxHeldBytes: number
   readonly budget: Budget
-  /** Memory for a message, to be filled to the last byte: it need not be zeroed. Default: `new Uint8Array(length)`. */
+  /** Memory for a message, as `FrameDecoder.Options` has it for a payload. Default: `new Uint8Array(length)`. */
   readonly allocate?: ((length: number) => Uint8Array) | undefined
   /** Whether bytes are UTF-8, where the platform knows a faster way. Default: `Utf8`. */
   readonly isUtf8?: ((bytes: Uint8Array) => boolean) | undefined
@@ -157,10 +157,11 @@ class Decoder implements MessageDecoder {
     // RFC 6455 10.4: limits on "the total message size after reassembly from multiple frames", told by headers alone.
     begun.announced += frameLength
     const { maxFragments, maxMessageSize } = this.options
-    if (begun.announced > maxMessageSize) {
+    // Asked so that a limit which is no number lets nothing pass.
+    if (!(begun.announced <= maxMessageSize)) {
       return Result.fail({ _tag: "MessageTooLarge", limit: maxMessageSize, announcedAtLeast: begun.announced })
     }
-    if (++begun.fragments > maxFragments) return Result.fail({ _tag: "TooManyFragments", limit: maxFragments })
+    if (!(++begun.fragments <= maxFragments)) return Result.fail({ _tag: "TooManyFragments", limit: maxFragments })
     return Result.succeed(begun)
   }
 
@@ -176,7 +177,7 @@ class Decoder implements MessageDecoder {
 
   private keep({ fin, lent, payload }: FramePart, begun: Begun): Reason | undefined {
     const { budget, maxHeldBytes } = this.options
-    if (budget.held + payload.length > maxHeldBytes) return { _tag: "TooMuchHeld", limit: maxHeldBytes }
+    if (!(budget.held + payload.length <= maxHeldBytes)) return { _tag: "TooMuchHeld", limit: maxHeldBytes }
     budget.held += payload.length
     const pieces = begun.pieces ??= new Pieces(this.allocate)
     // How much more there will be is known of the last frame only.

@@ -51,6 +51,21 @@ describe("the caller's chunks", { timeout }, () => {
     })
   }
 
+  it("come from memory that a caller shares between them, and each stays as it is", () => {
+    const arena = new Uint8Array(200_000)
+    let used = 0
+    const allocate = (bytes: number) => arena.subarray(used, used += bytes)
+    const decoder = FrameDecoder.make({ role: "client", maxFrameSize: 100_000, allocate })
+    const frames = [5000, 40_000].map((length) => Frame.make(Opcode.Binary, noise(length, length)))
+    const bytes = concat(frames.map((frame) => Frame.encode(frame)))
+    const decoded: Array<Frame.Frame> = []
+    for (const chunk of splitAt(bytes, cutsEvery(1000, bytes.length))) {
+      decoder.push(chunk)
+      decoded.push(...drain(decoder).frames)
+    }
+    assert.deepStrictEqual(readable(decoded), readable(frames))
+  })
+
   it("are unmasked in place if the decoder owns them, within the payload and nowhere else", () => {
     const frame = Frame.make(Opcode.Binary, noise(100, 1))
     const bytes = Frame.encode(frame, 0x37fa213d)

@@ -4,6 +4,7 @@ import * as FrameDecoder from "@websocket-stream/core/FrameDecoder"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import type { Role } from "@websocket-stream/core/Role"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import {
   boolean,
   edgeLengths,
@@ -276,6 +277,30 @@ describe("a decoder that is asked for parts", { timeout }, () => {
             assert.strictEqual(decoder.bufferedBytes, 0)
           })
       )
+    }
+  }
+
+  for (const role of roles) {
+    for (const ownsChunks of [true, false]) {
+      const who = `as a ${role} that ${ownsChunks ? "owns" : "does not own"} its chunks`
+      it(`begins with what was kept of a frame that was asked for as a whole before, ${who}`, () => {
+        for (const length of [2, 125, 126, 1000, 65_536]) {
+          const [one, two] = [Frame.make(Opcode.Binary, noise(length, 1)), Frame.make(Opcode.Binary, noise(length, 2))]
+          const bytes = concat([encodeFor(role, one), encodeFor(role, two)])
+          const first = encodeFor(role, one).length
+          for (const cut of [first - length, first - length + 1, first - 1]) {
+            for (const lent of [true, false]) {
+              const decoder = FrameDecoder.make({ role, maxFrameSize: noLimit, ownsChunks })
+              const chunks = splitAt(bytes, [cut]).map((chunk) => chunk.slice())
+              decoder.push(chunks[0]!, lent)
+              assert.deepStrictEqual(decoder.next(), Result.succeed(undefined))
+              decoder.keep()
+              decoder.push(chunks[1]!)
+              assert.deepStrictEqual(readable(joinParts(drainParts(decoder).parts).frames), readable([one, two]))
+            }
+          }
+        }
+      })
     }
   }
 

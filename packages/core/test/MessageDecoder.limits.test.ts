@@ -114,6 +114,13 @@ describe("the size of a message", { timeout }, () => {
     assert.isTrue(makeDecoder({ maxMessageSize: 10, maxFragments: 1 }).isMessage(frame))
   })
 
+  it("lets nothing pass where it is no number", () => {
+    const part = wholePart(Frame.make(Opcode.Binary, noise(10, 1), { fin: false }))
+    for (const limits of [{ maxMessageSize: NaN }, { maxFragments: NaN }, { maxHeldBytes: NaN }]) {
+      assert.isDefined(assemble([part], makeDecoder(limits)).failure)
+    }
+  })
+
   it.prop("is over the limit if and only if the frames say so", {
     lengths: listOf(integer(0, 40), 1, 8),
     limit: integer(0, 160)

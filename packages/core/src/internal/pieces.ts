@@ -106,7 +106,11 @@ export class Pieces {
 
 // Now, and not at the next collection, which their number would bring on: a third of what a message of 1 MiB takes.
 const giveBack = (bytes: Uint8Array): void => {
-  if (bytes.length >= pageBytes && bytes.buffer instanceof ArrayBuffer) bytes.buffer.transfer(0)
+  const { buffer } = bytes
+  // Of a part of a larger one the rest is somebody else's.
+  if (bytes.length >= pageBytes && bytes.length === buffer.byteLength && buffer instanceof ArrayBuffer) {
+    buffer.transfer(0)
+  }
 }
 
 /** A view of a range. Not `subarray`: on a Node Buffer that answers a Buffer, and looks the constructor up each time. */
