@@ -118,7 +118,9 @@ export const accept = (
         ? 15
         : smaller(offer.clientMaxWindowBits, wanted.clientMaxWindowBits)
     }
-    return { header: format(parameters), parameters }
+    // RFC 7692 7.1.2.1: a server accepts the parameter "by including" it, even where it says what holds anyway: clients insist.
+    const askedInVain = offer.serverMaxWindowBits === 15 && parameters.serverMaxWindowBits === 15
+    return { header: askedInVain ? `${format(parameters)}; server_max_window_bits=15` : format(parameters), parameters }
   }
   return undefined
 }

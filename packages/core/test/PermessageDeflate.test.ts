@@ -137,7 +137,11 @@ describe("PermessageDeflate.accept", { timeout }, () => {
             [`permessage-deflate; client_max_window_bits=${bits}`, `permessage-deflate; client_max_window_bits=${bits}`]
           ] as const
         ),
-        ["permessage-deflate; server_max_window_bits=15; client_max_window_bits=15", "permessage-deflate"]
+        // RFC 7692 7.1.2.1: accepted "by including" it. A client's is only ever limited.
+        [
+          "permessage-deflate; server_max_window_bits=15; client_max_window_bits=15",
+          "permessage-deflate; server_max_window_bits=15"
+        ]
       ] as const
     ) {
       assert.strictEqual(accept(header)?.header, answer)
