@@ -129,12 +129,12 @@ export const decode = (payload: Uint8Array): Result.Result<Close, ProtocolError>
 }
 
 /**
- * What answers a protocol error: its close code, and as much of its message as a Close frame holds.
+ * What answers a protocol error: its close code, and as much of its explanation as a Close frame holds.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const fromError = (error: ProtocolError): Close => fitting(error.closeCode, error.message)
+export const fromError = (error: ProtocolError): Close => fitting(error.closeCode, error.explanation)
 
 /**
  * The body that answers a protocol error; see {@link fromError}.

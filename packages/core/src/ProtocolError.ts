@@ -90,10 +90,14 @@ export class ProtocolError extends Data.TaggedError("ProtocolError")<{ readonly 
     return rules[this.reason._tag].section
   }
 
+  /** What the peer did, and the rule against it: what it is told. */
+  get explanation(): string {
+    return `${describe(this.reason)} (RFC ${this.section.includes(" ") ? "" : "6455 "}${this.section})`
+  }
+
+  /** The same, and what to do about it on our side. */
   override get message(): string {
-    return `${describe(this.reason)} (RFC ${this.section.includes(" ") ? "" : "6455 "}${this.section})${
-      advice(this.reason)
-    }`
+    return `${this.explanation}${advice(this.reason)}`
   }
 }
 
