@@ -22,8 +22,8 @@ export interface Limits {
    */
   readonly maxMessageSize: number
   /**
-   * The largest frame. A peer that announces more is refused with close code 1009 at the byte of the length that decides it.
-   * Default: `maxMessageSize`.
+   * The largest frame. A peer that announces more is refused with close code 1009 at the byte of the length that decides it. Pings
+   * and Close frames count, too, which may have 125 bytes: a smaller limit refuses some that are legal. Default: `maxMessageSize`.
    */
   readonly maxFrameSize: number
   /** The largest message once it is inflated; 1009 as soon as there would be more. Default: `maxMessageSize`. */

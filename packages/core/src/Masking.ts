@@ -33,7 +33,7 @@ import { rotate, Words } from "./internal/words.ts"
  * @param maskingKey 32 bits, signed or not
  * @param keyOffset bytes of the payload that precede the range
  * @param start first byte of the range
- * @param end first byte behind the range
+ * @param end first byte behind the range, which ends with the bytes in any case
  * @category masking
  * @since 0.1.0
  */
@@ -46,8 +46,10 @@ export const applyInPlace = (
 ): void => {
   // RFC 6455 5.3: octet i of the payload meets octet i modulo 4 of the key.
   const key = rotate(maskingKey, keyOffset & 3)
-  if (end - start < wordsFrom) applyBytes(bytes, key, start, end)
-  else new Words(bytes).mask(key, start, end)
+  // Words see the memory around the bytes, too.
+  const last = Math.min(end, bytes.length)
+  if (last - start < wordsFrom) applyBytes(bytes, key, start, last)
+  else new Words(bytes).mask(key, start, last)
 }
 
 // Below this many bytes the view that words need costs more than it saves.

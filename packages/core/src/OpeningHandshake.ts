@@ -464,6 +464,7 @@ const ownHeaders = new Set([
   "connection",
   "content-length",
   "transfer-encoding",
+  "trailer",
   "sec-websocket-key",
   "sec-websocket-version",
   "sec-websocket-accept",

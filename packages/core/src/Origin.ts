@@ -96,8 +96,8 @@ const isAuthority = (text: string): boolean => {
   const host = colon < 0 ? text : text.slice(0, colon)
   if (host === "" || notInHosts.some((character) => text.includes(character))) return false
   if (colon < 0) return true
-  const port = Number(text.slice(colon + 1))
-  return text.length > colon + 1 && Number.isInteger(port) && port <= 65_535 && !text.slice(colon).includes(".")
+  const port = text.slice(colon + 1)
+  return port !== "" && [...port].every((digit) => digit >= "0" && digit <= "9") && Number(port) <= 65_535
 }
 
 const notInHosts = ["/", "?", "#", "@", "\\", "+", "*"]

@@ -39,16 +39,17 @@ export const invalid = 1
  * ```
  *
  * @param from first byte of the range
- * @param to first byte behind the range
+ * @param to first byte behind the range, which ends with the bytes in any case
  * @category validation
  * @since 0.1.0
  */
 export const advance = (state: number, bytes: Uint8Array, from = 0, to = bytes.length): number => {
+  const end = Math.min(to, bytes.length)
   let at = from
   let now = state
-  while (at < to && now !== invalid) {
-    if (now === start && bytes[at]! < 0x80) at = skipAscii(bytes, at, to)
-    if (at < to) now = transitions[now * 256 + bytes[at++]!]!
+  while (at < end && now !== invalid) {
+    if (now === start && bytes[at]! < 0x80) at = skipAscii(bytes, at, end)
+    if (at < end) now = transitions[now * 256 + bytes[at++]!]!
   }
   return now
 }

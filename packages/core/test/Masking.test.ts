@@ -31,6 +31,14 @@ describe("Masking", { timeout: 60_000 }, () => {
     assert.strictEqual(new TextDecoder().decode(bytes), "Hello")
   })
 
+  it("writes to nothing behind the bytes, whatever range it is told", () => {
+    for (const end of [10, 11, 63, 64, 1000]) {
+      const memory = noise(100, 1)
+      Masking.applyInPlace(memory.subarray(0, 10), 0x37fa213d, 0, 0, end)
+      assert.deepStrictEqual(memory.subarray(10), noise(100, 1).subarray(10))
+    }
+  })
+
   it.prop("is octet i ^ key[i % 4]", { payload, key: maskingKey, keyOffset }, ({ key, keyOffset, payload }) => {
     assert.deepStrictEqual(masked(payload, key), naive(payload, key))
     assert.deepStrictEqual(masked(payload, key, keyOffset), naive(payload, key, keyOffset))

@@ -76,7 +76,7 @@ describe("OpeningHandshake.request", () => {
   })
 
   it("leaves no header of the handshake to its caller, in any case", () => {
-    const own = ["Host", "Upgrade", "CONNECTION", "content-length", "Transfer-Encoding"]
+    const own = ["Host", "Upgrade", "CONNECTION", "content-length", "Transfer-Encoding", "Trailer"]
     const sec = ["Key", "Version", "Accept", "Protocol", "Extensions"].map((name) => `Sec-WebSocket-${name}`)
     for (const name of [...own, ...sec]) {
       const headers = [["X-Fine", "1"], [name, "x"]] as const

@@ -74,7 +74,14 @@ describe("Origin.check", () => {
 
   it("fails for what is no origin, and names it", () => {
     for (
-      const origin of ["*", "example.com", "https://example.com/", "https://*.example.com", "https://b\u00fccher.test"]
+      const origin of [
+        "*",
+        "example.com",
+        "https://example.com/",
+        "https://*.example.com",
+        "https://b\u00fccher.test",
+        ...["-5", "+5", "0x50", "1e3", "8.0", "65536"].map((port) => `https://example.com:${port}`)
+      ]
     ) {
       const error = Result.getOrThrow(Result.flip(Origin.check(["https://example.com", origin])))
       assert.strictEqual(

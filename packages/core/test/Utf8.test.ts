@@ -79,6 +79,12 @@ describe("Utf8", { timeout: 60_000 }, () => {
     assert.strictEqual(state, Utf8.advance(Utf8.start, bytes))
   }, { arbitrary: { runs: 300 } })
 
+  it("ends with the bytes, whatever range it is told", () => {
+    for (const length of [0, 3, 100, 400]) {
+      assert.strictEqual(Utf8.advance(Utf8.start, new Uint8Array(length), 0, 1000), Utf8.start)
+    }
+  })
+
   it("any split in two, in pieces of their own, of all that begins differently", () => {
     for (const bytes of [...characters.map(utf8), ...invalidSequences]) {
       const text = concat([utf8("a\u00e9"), bytes, utf8("z")])

@@ -53,6 +53,8 @@ export class Words {
     const { ints } = this
     const from = this.base + start
     const to = this.base + end
+    // Bitwise operators see 32 bits.
+    if (to > 0xffff_ffff) return false
     const last = to >>> 2
     let at = from >>> 2
     if (last - at > longsFrom || last >= ints.length) return false
