@@ -71,6 +71,29 @@ describe("The shutdown of a WebsocketHttpServer", () => {
       assert.strictEqual(yield* Queue.take(reached), "ended")
     }))
 
+  it.live("tells those, too, whose connection is another scope's than the request's, and counts them while it is open", () =>
+    Effect.gen(function*() {
+      const app = yield* Scope.make()
+      const route = HttpRouter.add(
+        "GET",
+        "/",
+        Effect.gen(function*() {
+          const ws = yield* Scope.provide(WebsocketHttpServer.upgrade(), app)
+          yield* Effect.forkIn(ws.runForEach((message) => ws.send(message)), app)
+          return HttpServerResponse.empty()
+        })
+      )
+      const { connect, shutdown } = yield* serve(route, { websocket: { maxConnections: 1 } })
+      const ws = yield* connect("/")
+      yield* ws.send("Hello")
+      yield* ws.receive
+      assert.deepInclude(yield* reasonOf(Effect.asVoid(connect("/"))), { _tag: "Refused", status: 503 })
+      const down = yield* Effect.forkChild(shutdown)
+      assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 1001, clean: true })
+      yield* Fiber.join(down)
+      yield* Scope.close(app, Exit.void)
+    }))
+
   it.live("takes Effect's sockets as ours, and lets nobody in any more", () =>
     Effect.gen(function*() {
       const socket = HttpRouter.add(

@@ -93,7 +93,7 @@ const settled = (app: App): App =>
       Effect.provideService(HttpServerRequest, upgradable(request, upgrade)),
       Effect.catchCause((cause) => upgrade.wasOpened ? ended(upgrade, cause) : refused(cause))
     )
-    return Effect.flatMap(upgrade.all.enter, (hasRoom) => hasRoom ? admitted : turnedAway)
+    return Effect.flatMap(upgrade.enter, (hasRoom) => hasRoom ? admitted : turnedAway)
   })
 
 const turnedAway = Effect.succeed(HttpServerResponse.empty({ status: 503 }))

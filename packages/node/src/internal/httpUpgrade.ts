@@ -32,26 +32,24 @@ export class HttpUpgrades {
     this.watch = { deadlines: settings.deadlines, timepiece }
   }
 
-  /** Takes a place for as long as the scope is open, if there is one. */
-  get enter(): Effect.Effect<boolean, never, Scope.Scope> {
-    return Effect.suspend(() => {
-      if (this.isDraining || this.connections >= this.settings.maxConnections) {
-        return Effect.map(Meter.currentIf(this.settings.options.metrics), (meter) => {
-          meter?.refused(503)
-          return false
-        })
-      }
-      this.connections++
-      return Effect.as(Effect.addFinalizer(() => Effect.sync(() => this.connections--)), true)
-    })
+  /** Takes a place, if there is one. */
+  takePlace(): boolean {
+    if (this.isDraining || this.connections >= this.settings.maxConnections) return false
+    this.connections++
+    return true
   }
 
-  /** Asks every peer to leave, and waits for the handlers until the deadline. What is left then is interrupted, and cut. */
+  leavePlace(): void {
+    this.connections--
+  }
+
+  /** Asks every peer to leave, and waits for all until the deadline. What is left then is interrupted, and cut. */
   get drain(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.isDraining = true
-      const fibers = [...this.open].map((upgrade) => upgrade.leave(this.settings.drainCode))
-      return drain(Fiber.awaitAll(fibers), this.settings.drainDeadline, (error) => {
+      const leave = (upgrade: HttpUpgrade) => upgrade.leave(this.settings.drainCode)
+      const left = Effect.forEach([...this.open], leave, { concurrency: "unbounded", discard: true })
+      return drain(left, this.settings.drainDeadline, (error) => {
         for (const upgrade of this.open) upgrade.cut(error)
       })
     })
@@ -76,6 +74,7 @@ export class HttpUpgrade {
   private readonly attached = Latch.makeUnsafe(false)
   private httpListeners: ReadonlyArray<EventListener> = []
   private request: HttpRequest | undefined = undefined
+  private holdsPlace = false
   /** The watch over its connection, once that is open. */
   vigil: Vigil | undefined = undefined
 
@@ -103,13 +102,28 @@ export class HttpUpgrade {
     this.request = request
   }
 
+  /** Takes a place for as long as the scope is open or the connection, which may be another scope's. Answers whether there was one. */
+  get enter(): Effect.Effect<boolean, never, Scope.Scope> {
+    return Effect.suspend(() => {
+      const { all } = this
+      if (all.takePlace()) {
+        this.holdsPlace = true
+        return Effect.as(Effect.addFinalizer(() => Effect.sync(() => this.endPlace())), true)
+      }
+      return Effect.map(Meter.currentIf(all.settings.options.metrics), (meter) => {
+        meter?.refused(503)
+        return false
+      })
+    })
+  }
+
   get wasOpened(): boolean {
     return this.vigil !== undefined
   }
 
   /** Whether the WebSocket has ended, or is about to. */
   get isOver(): boolean {
-    return this.vigil?.stream.isClosing === true
+    return this.vigil?.stream.isOver === true
   }
 
   /** As `open`, with further headers of the 101. */
@@ -146,10 +160,13 @@ export class HttpUpgrade {
     }))
   }
 
-  /** Says why to the peer. Answers whom to wait for then. */
-  leave(code: number): Fiber.Fiber<unknown, unknown> {
-    this.vigil?.stream.begone(Close.make(code))
-    return this.request!.fiber
+  /** Says why to the peer, and waits for it and for the handler. */
+  leave(code: number): Effect.Effect<unknown> {
+    return Effect.suspend(() => {
+      const { stream } = this.vigil!
+      stream.begone(Close.make(code))
+      return Effect.andThen(Fiber.await(this.request!.fiber), stream.closed)
+    })
   }
 
   cut(error: Error): void {
@@ -176,7 +193,14 @@ export class HttpUpgrade {
   }
 
   private unwatch(): void {
-    this.all.open.delete(this)
+    const wasOpen = this.all.open.delete(this)
+    if (wasOpen && !this.holdsPlace) this.all.leavePlace()
+  }
+
+  // Behind the request; its connection may be open for longer.
+  private endPlace(): void {
+    this.holdsPlace = false
+    if (!this.all.open.has(this)) this.all.leavePlace()
   }
 }
 
