@@ -4,7 +4,7 @@ import type { Message } from "@websocket-stream/core/Message"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import { OpenError } from "@websocket-stream/node/WebsocketError"
-import type * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
+import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
 import type * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -56,6 +56,22 @@ describe("The end of a handler", () => {
       },
       1011,
       ["Error", "WebSocket handler failed", "Error: secret"]
+    ],
+    [
+      "fails with what is no end of its connection",
+      (ws) => ws.ping(new Uint8Array(126)),
+      1011,
+      [
+        "Error",
+        "WebSocket handler failed",
+        "WriteError: payload: a control frame holds at most 125 bytes, this one has 126 (RFC 6455 5.5)"
+      ]
+    ],
+    [
+      "refuses too late",
+      () => new WebsocketRequest.Refusal({ status: 403 }),
+      1011,
+      ["Error", "WebSocket handler failed", "Refusal: the connection was refused with status 403"]
     ],
     ["interrupts itself", () => Effect.interrupt, 1001, []]
   ]

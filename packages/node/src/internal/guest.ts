@@ -43,6 +43,8 @@ interface Entry {
 
 export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
   vigil: Vigil | undefined = undefined
+  /** Whether the connection was over, or had not begun, when its handler ended. */
+  wasOver = false
   private readonly host: Host<A, E, R, RA>
   // Until the connection is open: what comes before the end of a fiber is held until then.
   private entry: Entry | undefined
@@ -140,9 +142,11 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
 
   leave(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
     const { reception, shift } = this.host
+    // As the handler has left it: what else fails so is a connection of its own, or a bug.
+    this.wasOver = this.vigil === undefined || this.vigil.stream.isOver
     return Effect.exit(Scope.close(this, exit)).pipe(
       Effect.tap(() => this.close(exit)),
-      Effect.flatMap((closed) => Effect.andThen(logFailure(exit), logFailure(closed))),
+      Effect.flatMap((closed) => Effect.andThen(logFailure(exit, this.wasOver), logFailure(closed))),
       Effect.ensuring(Effect.sync(() => {
         shift.guests.delete(this)
         reception.left()
@@ -196,25 +200,29 @@ const stay = Effect.onExit(
 
 const tookTooLong = () => new Refusal({ status: 503, body: "it took too long to find out who may connect\n" })
 
-const logFailure = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
-  Exit.isSuccess(exit) ? Effect.void : logUnlessEnd(exit.cause)
+const logFailure = (exit: Exit.Exit<unknown, unknown>, wasOver?: boolean): Effect.Effect<void> =>
+  Exit.isSuccess(exit) ? Effect.void : logUnlessEnd(exit.cause, wasOver)
 
 // Named by OpenTelemetry's semantic conventions. Not the query, nor any other header: there may be secrets in them.
 const traced = <A, E, R>(
-  { headers, path, remoteAddress }: WebsocketRequest["Service"],
+  { guest, headers, path, remoteAddress }: GuestRequest,
   visit: Effect.Effect<A, E, R>
 ): Effect.Effect<unknown, E, R> =>
   // The end of a connection is no failure of the span. Asks for no parent, whatever its type says.
-  Effect.withSpan(Effect.catchIf(visit, isEnd, () => Effect.void), "websocket.handler", {
-    kind: "server",
-    attributes: {
-      "network.protocol.name": "websocket",
-      "url.path": path,
-      ...attribute("client.address", remoteAddress),
-      ...attribute("user_agent.original", headers["user-agent"])
-    },
-    captureStackTrace: false
-  }) as Effect.Effect<unknown, E, R>
+  Effect.withSpan(
+    Effect.catchIf(visit, (error) => guest.wasOver && isEnd(error), () => Effect.void),
+    "websocket.handler",
+    {
+      kind: "server",
+      attributes: {
+        "network.protocol.name": "websocket",
+        "url.path": path,
+        ...attribute("client.address", remoteAddress),
+        ...attribute("user_agent.original", headers["user-agent"])
+      },
+      captureStackTrace: false
+    }
+  ) as Effect.Effect<unknown, E, R>
 
 // Exporters would write "undefined".
 const attribute = (name: string, value: string | undefined) => value === undefined ? undefined : { [name]: value }

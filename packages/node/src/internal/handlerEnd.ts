@@ -22,16 +22,14 @@ export const errorOf = (reason: Cause.Reason<unknown>): unknown => {
   }
 }
 
-/** Logs why a connection's fiber failed. */
-export const logUnlessEnd = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
-  cause.reasons.every(isEndReason)
+/** Logs why a connection's fiber failed. The end of a connection is no news of one that is over. */
+export const logUnlessEnd = (cause: Cause.Cause<unknown>, isOver = true): Effect.Effect<void> =>
+  // Each of them: a bug beside the end of the connection, in a finalizer say, is still one. Effect makes defects of the failures
+  // next to it.
+  cause.reasons.every((reason) => reason._tag === "Interrupt" || (isOver && isEnd(errorOf(reason))))
     ? Effect.logDebug("WebSocket connection ended", cause)
     : Effect.logError("WebSocket handler failed", cause)
 
 // What else fails to open is an option of ours, or a connection that the handler itself wanted to open.
 const isBadRequest = (error: unknown): error is OpenError =>
   error instanceof OpenError && error.reason._tag === "Handshake" && error.reason.error._tag === "RequestError"
-
-// Each of them: a bug beside the end of the connection, in a finalizer say, is still one. Effect makes defects of the failures
-// next to it.
-const isEndReason = (reason: Cause.Reason<unknown>): boolean => reason._tag === "Interrupt" || isEnd(errorOf(reason))

@@ -252,6 +252,11 @@ export class MessageStream implements Successor, Replier, Metered {
     return this.isFinished || this.connection.closing.sent !== undefined
   }
 
+  /** Whether it has ended or is about to, as far as those see it who send. */
+  get isOver(): boolean {
+    return this.isClosing || this.writer.closed !== undefined
+  }
+
   /** Whether the connection has come to its end, but for messages that were not received yet. */
   get nearsEnd(): boolean {
     return this.reader.nearsEnd
