@@ -92,9 +92,15 @@ export class WebsocketServer extends Context.Service<WebsocketServer, {
 export interface ServingOptions
   extends Omit<WebsocketUpgrade.Options, "mode">, Omit<Websocket.Options, "subprotocol" | "deflate">
 {
-  /** How long a client may take from dialling to the end of its request, and `admit` after that. Default: {@link defaultHandshakeDeadline}. */
+  /**
+   * How long a client may take from dialling to the first byte of its request, from there to the end of it, and `admit` after that.
+   * Default: {@link defaultHandshakeDeadline}.
+   */
   readonly handshakeDeadline?: Duration.Input | undefined
-  /** How often to ping, which measures the round trip and is heard where the peer is silent. Default: {@link defaultHeartbeat}. */
+  /**
+   * How often to ping, which measures the round trip and is heard where the peer is silent. Default: {@link defaultHeartbeat}, or two
+   * fifths of `idleDeadline` where that is less. More than `idleDeadline` cuts who says nothing of itself.
+   */
   readonly heartbeat?: Duration.Input | undefined
   /**
    * How long a peer may send nothing, not even a pong, or take nothing of what waits for it, before the connection is cut:

@@ -79,6 +79,15 @@ describe("R26: how long a peer may be silent", () => {
       assert.deepInclude(yield* reasonOf(Deferred.await(ended)), timedOut)
     }))
 
+  it.effect("who lowers the deadline has pings go in time for it, unless told otherwise", () =>
+    Effect.gen(function*() {
+      const { opened, url } = yield* watched({ idleDeadline: "10 seconds" })
+      const stream = yield* WebsocketClient.connectStream(url)
+      yield* opened
+      yield* TestClock.adjust("4 seconds")
+      assert.strictEqual((yield* stream.read).opcode, Opcode.Ping)
+    }))
+
   it.effect("one that answers pings stays", () =>
     Effect.gen(function*() {
       const { opened, url } = yield* watched({}, (ws) => ws.receive)

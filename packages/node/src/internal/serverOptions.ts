@@ -50,11 +50,16 @@ export const defaults = {
   maxConnections: 65_536
 } as const satisfies Partial<ServingOptions>
 
+// Of the time that a peer may be silent: two heartbeats, and time to answer the second.
+const beatsOfIdle = 0.4
+
 export const settings = (options: ServingOptions, ownsServer = false): Effect.Effect<Settings, OptionError> =>
   Effect.gen(function*() {
     const { drainCode = defaults.drainCode, maxConnections = defaults.maxConnections } = options
     const streamOptions = { ...options, role: "server" } as const
     const limits = yield* Effect.fromResult(checkStreamOptions(streamOptions))
+    const idleDeadline = Duration.toMillis(yield* positive("idleDeadline", options))
+    const heartbeat = Duration.toMillis(yield* positive("heartbeat", options))
     const settings: Settings = {
       options,
       origins: yield* Effect.fromResult(Origin.check(options.origins)),
@@ -64,8 +69,9 @@ export const settings = (options: ServingOptions, ownsServer = false): Effect.Ef
       handshakeDeadline: yield* finite("handshakeDeadline", options),
       deadlines: {
         closeDeadline: Duration.toMillis(yield* finite("closeDeadline", options)),
-        heartbeat: Duration.toMillis(yield* positive("heartbeat", options)),
-        idleDeadline: Duration.toMillis(yield* positive("idleDeadline", options)),
+        // Who lowers the deadline means those who do not answer, and they have to be asked.
+        heartbeat: options.heartbeat === undefined ? Math.min(heartbeat, idleDeadline * beatsOfIdle) : heartbeat,
+        idleDeadline,
         maxLife: Duration.toMillis(yield* positive("maxLife", options))
       },
       drainDeadline: yield* finite("drainDeadline", options),
