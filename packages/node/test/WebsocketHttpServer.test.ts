@@ -179,6 +179,19 @@ describe("WebsocketHttpServer", () => {
       assert.strictEqual((yield* exchange(port, handshake("/nowhere"))).status, 404)
     }))
 
+  it.live("an upgrade gets all of a response that is longer than what its socket holds", () =>
+    Effect.gen(function*() {
+      const chunks = Stream.map(Stream.rechunk(Stream.range(1, 100), 1), () => Buffer.alloc(20_000, 7))
+      const long = HttpRouter.add(
+        "GET",
+        "/long",
+        Effect.succeed(HttpServerResponse.stream(chunks, { contentLength: 2_000_000 }))
+      )
+      const { port } = yield* serving(long)
+      const { rest, status } = yield* exchange(port, handshake("/long"))
+      assert.deepStrictEqual([status, rest.length], [200, 2_000_000])
+    }))
+
   it.live("a request that asks for no upgrade gets a 426 of a route that upgrades", () =>
     Effect.gen(function*() {
       const { port } = yield* serving(websocket("/", echo))

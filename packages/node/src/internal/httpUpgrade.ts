@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import type { EventEmitter } from "node:events"
+import { ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import * as Websocket from "../Websocket.ts"
 import { InvalidOption, OpenError } from "../WebsocketError.ts"
@@ -83,7 +84,7 @@ export class HttpUpgrade {
     this.upgrade = upgrade
     upgrades.set(upgrade.request, this)
     // As Node ends a connection behind its last response: a peer that keeps its side open would hold it for ever.
-    upgrade.socket.once("finish", destroy)
+    upgrade.socket.once("finish", destroy).on("drain", drained)
   }
 
   /** Has a handler of HTTP answer, which may begin to once its listeners are on the socket. */
@@ -179,7 +180,7 @@ export class HttpUpgrade {
   private get endRequest(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const { socket } = this.upgrade
-      socket.off("finish", destroy)
+      socket.off("finish", destroy).off("drain", drained)
       for (const listener of this.httpListeners) socket.off("close", listener)
       return this.request?.upgraded ?? Effect.void
     })
@@ -221,6 +222,12 @@ export const noteListeners = (emitter: EventEmitter, event: string): () => Reado
 
 // By Node's request.
 const upgrades = new WeakMap<object, HttpUpgrade>()
+
+// Node tells no response of an upgrade that its socket has room again, and who writes a long one would wait for ever.
+function drained(this: Duplex): void {
+  const response: unknown = Reflect.get(this, "_httpMessage")
+  if (response instanceof ServerResponse) response.emit("drain")
+}
 
 function destroy(this: Duplex): void {
   this.destroy()
