@@ -218,6 +218,17 @@ describe("Websocket", () => {
       assert.strictEqual((yield* peer.read).opcode, Opcode.Close)
     }))
 
+  it.live("dies of a message that is none, whatever its size, and stays open", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* pair
+      for (const length of [1, 100_000]) {
+        const wrong = Object.assign(Message.binary(new Uint8Array(0)), { payload: "x".repeat(length) })
+        assert.isTrue(Exit.hasDies(yield* Effect.exit(server.send(wrong))))
+      }
+      yield* server.send("still here")
+      assert.strictEqual(textOf(yield* client.receive), "still here")
+    }))
+
   it.live("knows what it said itself to a peer that broke the protocol, or broke off", () =>
     Effect.gen(function*() {
       const { peer, ws } = yield* withPeer()
