@@ -15,11 +15,13 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
+import { networkInterfaces } from "node:os"
 import { closeCodeOf } from "./internal/closed.ts"
 import { MessageStream } from "./internal/messageStream.ts"
 import { openFailed, socketError } from "./internal/socketErrors.ts"
 import type { Websocket } from "./Websocket.ts"
 import * as WebsocketClient from "./WebsocketClient.ts"
+import type { WebsocketRequest } from "./WebsocketRequest.ts"
 import * as WebsocketServer from "./WebsocketServer.ts"
 
 /**
@@ -137,12 +139,23 @@ export const layerSocket = (url: string | URL, options?: WebsocketClient.Options
   Layer.effect(Socket.Socket, toSocket(WebsocketClient.connect(url, options)))
 
 /**
+ * Who may connect to a server whose handlers know nothing of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Admission = WebsocketServer.RunOptions<unknown, WebsocketRequest | Scope.Scope>
+
+/**
  * A server that runs the handler for each connection's `Socket`.
  *
  * **Details**
  *
  * Fails with a `SocketServerOpenError` that has our `ListenError` as its cause. A handler may end with a `SocketError`; other
  * failures are logged, and end their connection alone. Interrupting `run` drains the connections.
+ *
+ * `admit` finds out who may connect, by the headers of the request say. A handler knows nothing of it, nor of the request: for one
+ * that has to, `RpcServer.layerProtocolWebsocket` is over an HTTP server, which `WebsocketHttpServer` can be.
  *
  * Give an `RpcServer` over it a `concurrency`. Its handlers wait for a client that does not read, and without a limit there are as
  * many of them as that client likes to ask for. All clients share the limit, so that one which does not read can use it up,
@@ -191,7 +204,8 @@ export const layerSocket = (url: string | URL, options?: WebsocketClient.Options
  * @since 0.1.0
  */
 export const layerSocketServer = (
-  options: WebsocketServer.Options
+  options: WebsocketServer.Options,
+  running: Admission = everybody
 ): Layer.Layer<SocketServer.SocketServer, SocketServer.SocketServerError> =>
   Layer.effect(
     SocketServer.SocketServer,
@@ -199,14 +213,24 @@ export const layerSocketServer = (
       const server = yield* WebsocketServer.make(options)
       const address = server.address._tag === "Unix"
         ? NetAddress.unixPathAddress(server.address.path)
-        : yield* Effect.fromResult(NetAddress.inetAddressFromIpString(server.address.host, server.address.port))
+        : yield* Effect.fromResult(inetAddress(server.address))
       return SocketServer.SocketServer.of({
         address,
-        run: (handler) => server.run((ws) => Effect.catchCause(handler(fromWebsocket(ws)), endQuietly))
+        run: (handler) => server.run((ws) => Effect.catchCause(handler(fromWebsocket(ws)), endQuietly), running)
       })
     }).pipe(Effect.mapError((cause) =>
       new SocketServer.SocketServerError({ reason: new SocketServer.SocketServerOpenError({ cause }) })
     ))
+  )
+
+const everybody: Admission = { admit: Effect.void }
+
+// With the number of the interface, which a link-local address names.
+const inetAddress = ({ host, port }: { readonly host: string; readonly port: number }) =>
+  NetAddress.inetAddressFromHostString(
+    host,
+    port,
+    NetAddress.scopeIdsFromInterfaces(Object.entries(networkInterfaces()))
   )
 
 // Which connection a socket writes to that has one after the other.

@@ -3,6 +3,7 @@ import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import { ListenError } from "@websocket-stream/node/WebsocketError"
+import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
 import type * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
 import * as WebsocketSocket from "@websocket-stream/node/WebsocketSocket"
 import * as Cause from "effect/Cause"
@@ -17,18 +18,25 @@ import * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
 import { mkdtemp, rm } from "node:fs/promises"
 import type * as net from "node:net"
-import { tmpdir } from "node:os"
+import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
 import { encode } from "./support/frames.ts"
 import { dial, request } from "./support/http.ts"
 import { assertReason, closed, open, reasonOf } from "./support/sockets.ts"
 import { event, park } from "./support/streams.ts"
 
-const serve = Effect.fnUntraced(function*(options?: WebsocketServer.Options) {
-  const layer = WebsocketSocket.layerSocketServer({ host: "127.0.0.1", port: 0, ...options })
+const serve = Effect.fnUntraced(function*(options?: WebsocketServer.Options, admission?: WebsocketSocket.Admission) {
+  const layer = WebsocketSocket.layerSocketServer({ host: "127.0.0.1", port: 0, ...options }, admission)
   const server = yield* Effect.provideContext(SocketServer.SocketServer, yield* Layer.build(layer))
   const port = server.address._tag === "UnixPathAddress" ? 0 : server.address.port
-  return { server, port, url: NetAddress.formatUrlUnsafe(server.address, "ws") }
+  return {
+    server,
+    port,
+    // An address of one link has none.
+    get url() {
+      return NetAddress.formatUrlUnsafe(server.address, "ws")
+    }
+  }
 })
 
 const echo = (socket: Socket.Socket) =>
@@ -62,6 +70,35 @@ describe("WebsocketSocket.layerSocketServer", () => {
         }).pipe(Effect.scoped, Effect.provideContext(context))
       }
     }))
+
+  it.live("lets in whom an admission lets in, by the request", () =>
+    Effect.gen(function*() {
+      const admit = Effect.gen(function*() {
+        const { headers } = yield* WebsocketRequest.WebsocketRequest
+        if (headers.authorization !== "Bearer ada") return yield* new WebsocketRequest.Refusal({ status: 401 })
+      })
+      const { server, url } = yield* serve(undefined, { admit })
+      yield* Effect.forkScoped(server.run(echo))
+      const connect = (token: string) =>
+        WebsocketClient.connect(url, { headers: [["Authorization", `Bearer ${token}`]] })
+      assert.deepInclude((yield* Effect.flip(connect("eve"))).reason, { _tag: "Refused", status: 401 })
+      const ws = yield* connect("ada")
+      yield* ws.send("Hello")
+      assert.strictEqual((yield* ws.receive)._tag, "Text")
+    }))
+
+  const linkLocal = Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
+    (addresses ?? []).filter(({ address }) => address.startsWith("fe80:")).map(({ address }) => `${address}%${name}`)
+  )
+  it.live.skipIf(linkLocal.length === 0)(
+    "has an address of one link, with the number of its interface",
+    () =>
+      Effect.gen(function*() {
+        const { port, server } = yield* serve({ host: linkLocal[0]!, port: 0 })
+        assert.isAbove(port, 0)
+        assert.match(NetAddress.formatSocketAddress(server.address), /^\[fe80.*%\d+\]/)
+      })
+  )
 
   for (const host of ["127.0.0.1", "::1"]) {
     it.live(`has the address ${host} that it listens at`, () =>
