@@ -76,7 +76,8 @@ export class Websocket extends Context.Service<Websocket, {
    * Runs an effect for each message, one after the other, until the connection is closed cleanly, which is by a Close frame of
    * each side, whatever its code: `closed` tells that. An end of any other kind is a failure, as a failure of the effect is. The
    * cheapest way to receive: no fiber is parked between messages. Where an effect fails, or is interrupted, the messages behind its
-   * own are there for whoever receives next.
+   * own are there for whoever receives next. Each effect runs in a fiber of its own, with which ends what it forks by `forkChild`:
+   * what is to go on is forked by `forkScoped` or `forkIn`.
    */
   readonly runForEach: <E, R>(
     f: (message: Message.Message) => Effect.Effect<unknown, E, R>
@@ -123,7 +124,7 @@ export class Websocket extends Context.Service<Websocket, {
   /**
    * Closes the connection, and waits for the peer to agree: succeeds with what it said, 1005 if that was nothing and 1006 if it
    * said nothing within the close deadline. Closing again waits for the same end. Fails with `Encode`, and leaves the
-   * connection open, for a code that may not be sent and for a reason of more than 123 bytes.
+   * connection open, for a code that may not be sent and for a reason of more than 123 bytes; 1005 is a Close frame without a code.
    *
    * Messages that still come and that nobody waits for are dropped.
    */
@@ -291,13 +292,16 @@ export const make = (
  *
  * **Details**
  *
- * Its frame is made once, for all but those to whom it goes compressed or masked. Who does not read keeps no other waiting: those who
- * have room get it at once, 1,024 in one step, and the rest when they have some. Who has closed, or does so meanwhile, is passed over.
- * Bytes are copied, and may be changed then; the payload of a `Message` may not.
+ * Its frame is made once, for all but those to whom it goes compressed or masked. Who does not read keeps no other receiver waiting:
+ * those who have room get it at once, 1,024 in one step, and the rest when they have some. Who has closed, or does so meanwhile, is
+ * passed over. Bytes are copied, and may be changed then; the payload of a `Message` may not.
  *
- * To wait for nobody, or not for long, interrupt it: who has not got the message by then does not get it, and no half of it.
+ * **Gotchas**
  *
- * **Example** (Everybody hears what anybody says)
+ * It waits until the slowest has room, so that a sender is held up as by `send`. To wait for nobody, or not for long, interrupt it:
+ * who has not got the message by then does not get it, and no half of it.
+ *
+ * **Example** (Everybody hears what anybody says, and nobody waits for who is slow for more than a second)
  *
  * ```ts
  * import { Websocket, WebsocketClient, WebsocketServer } from "@websocket-stream/node"
@@ -306,7 +310,9 @@ export const make = (
  * const all = new Set<Websocket.Websocket["Service"]>()
  * const hear = (ws: Websocket.Websocket["Service"]) => {
  *   all.add(ws)
- *   return ws.runForEach((message) => Websocket.broadcast(all, message)).pipe(
+ *   const say = (message: Websocket.Sendable) =>
+ *     Websocket.broadcast(all, message).pipe(Effect.timeoutOption("1 second"))
+ *   return ws.runForEach(say).pipe(
  *     Effect.ensuring(Effect.sync(() => all.delete(ws)))
  *   )
  * }
