@@ -97,7 +97,7 @@ const isAuthority = (text: string): boolean => {
   if (host === "" || notInHosts.some((character) => text.includes(character))) return false
   if (colon < 0) return true
   const port = text.slice(colon + 1)
-  return port !== "" && [...port].every((digit) => digit >= "0" && digit <= "9") && Number(port) <= 65_535
+  return /^\d+$/.test(port) && Number(port) <= 65_535
 }
 
 const notInHosts = ["/", "?", "#", "@", "\\", "+", "*"]
