@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * From a URL to an open connection: dials, and shakes hands (RFC 6455 section 4.1).
  *

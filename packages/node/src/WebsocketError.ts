@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * How reading, writing and opening fail: one error each, with a tagged `reason`, so that
  * `Effect.catchReason("ReadError", "WouldBlock", ...)` takes one reason and leaves the others.

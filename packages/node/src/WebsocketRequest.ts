@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * The HTTP request that a connection began with: in the context of whoever admits it and of its handler.
  *

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * A server: listens, shakes hands, and runs a handler for each connection in a fiber and a scope of its own. It drains its
  * connections when it closes, and gives each of them deadlines that one timer for all of them keeps.

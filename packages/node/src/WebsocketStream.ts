@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * Frames over a connected stream, in blocking and in non-blocking mode: what a WebSocket is before anybody has decided what
  * a message is, when to answer a ping or how to close. Whoever reads and writes here is the endpoint and sees all six

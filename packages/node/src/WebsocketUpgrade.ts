@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * From an HTTP server's `upgrade` to a `WebsocketStream`: the opening handshake of RFC 6455 section 4.2 on a `node:http` or
  * `node:https` server that may serve other things, too.
