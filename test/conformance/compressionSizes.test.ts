@@ -60,7 +60,11 @@ const offers: ReadonlyArray<readonly [offer: string, answer: string, agreement: 
     server: { bits: 9, takesOver: true },
     client: fresh
   }],
-  ["server_max_window_bits=15", "client_no_context_takeover", { server: full, client: fresh }],
+  // RFC 7692 7.1.2.1: accepted "by including" it.
+  ["server_max_window_bits=15", "client_no_context_takeover; server_max_window_bits=15", {
+    server: full,
+    client: fresh
+  }],
   [
     "server_no_context_takeover; server_max_window_bits=9",
     "server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9",
@@ -69,10 +73,11 @@ const offers: ReadonlyArray<readonly [offer: string, answer: string, agreement: 
       client: fresh
     }
   ],
-  ["server_no_context_takeover; server_max_window_bits=15", "server_no_context_takeover; client_no_context_takeover", {
-    server: fresh,
-    client: fresh
-  }]
+  [
+    "server_no_context_takeover; server_max_window_bits=15",
+    "server_no_context_takeover; client_no_context_takeover; server_max_window_bits=15",
+    { server: fresh, client: fresh }
+  ]
 ]
 
 const thirteen: ReadonlyArray<Group> = offers.map(([offer, answer, agreement], i) => ({
