@@ -53,11 +53,10 @@ export class Words {
     const { ints } = this
     const from = this.base + start
     const to = this.base + end
-    // Bitwise operators see 32 bits.
-    if (to > 0xffff_ffff) return false
     const last = to >>> 2
     let at = from >>> 2
-    if (last - at > longsFrom || last >= ints.length) return false
+    // Bitwise operators see 32 bits.
+    if (to > 0xffff_ffff || last - at > longsFrom || last >= ints.length) return false
     const above = behind[from & 3]!
     const word = (ints[at - 1]! & above) | (ints[at]! & ~above)
     for (; at < last; at++) ints[at]! ^= word
