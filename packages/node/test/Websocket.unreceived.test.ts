@@ -68,6 +68,16 @@ describe("An end behind a message that nobody receives", () => {
       assert.strictEqual((yield* reasonOf(ws.receive))._tag, "Io")
     }))
 
+  it.effect("fails a ping at once where the connection is gone, with what it ended of", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted({ ...options, receiveBuffer: 1 })
+      const pinging = yield* park(Effect.flip(ws.ping()))
+      duplex.push(byPeer(text("unread")))
+      yield* turns
+      duplex.destroy(new Error("reset"))
+      assert.strictEqual((yield* Fiber.join(pinging)).reason._tag, "Io")
+    }))
+
   it.effect("leaves TCP to be read, so that a peer that is gone is seen", () =>
     Effect.gen(function*() {
       const { duplex, ws } = yield* scripted(options)

@@ -109,6 +109,11 @@ export class MessageReader extends Supply<Message.Message> {
     return this.isDiscarding || this.ended !== undefined
   }
 
+  /** What a wait fails of whose end no message is: messages may still be there before it. */
+  get outcome(): Exit.Exit<never, ReadError> {
+    return this.failure ?? failedBy(reasonOf(this.ended ?? "Us"))
+  }
+
   /** Ends the connection where its end has come, and waits no longer for the messages before it, which can still be received. */
   conclude(): void {
     if (this.verdict !== undefined) this.judge(this.verdict)
@@ -382,7 +387,7 @@ export class MessageReader extends Supply<Message.Message> {
 
   private receiveEnd(ended: "Peer" | "Us" | Io): void {
     this.connection.receiveEof()
-    this.failWith(typeof ended === "object" ? ended : abnormal(ended, this.decoder.bufferedBytes > 0))
+    this.failWith(reasonOf(ended, this.decoder.bufferedBytes > 0))
     this.replier.finish()
   }
 
@@ -398,7 +403,7 @@ export class MessageReader extends Supply<Message.Message> {
   }
 
   private failTakers(reason: ReadError["reason"]): void {
-    const failure = this.failure ??= Exit.fail(untraced(() => new ReadError({ reason })))
+    const failure = this.failure ??= failedBy(reason)
     this.pieces?.fail(failure)
     this.nextPieces?.fail(failure)
   }
@@ -411,6 +416,12 @@ const wholePart = (frame: Frame): FramePart => ({
   frameLength: frame.payload.length,
   lent: false
 })
+
+const failedBy = (reason: ReadError["reason"]): Exit.Exit<never, ReadError> =>
+  Exit.fail(untraced(() => new ReadError({ reason })))
+
+const reasonOf = (ended: "Peer" | "Us" | Io, truncated = false): ReadError["reason"] =>
+  typeof ended === "object" ? ended : abnormal(ended, truncated)
 
 const none: Array<Message.Message> = []
 

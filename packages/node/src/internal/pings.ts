@@ -44,7 +44,7 @@ export class Pings {
       const answer = Deferred.makeUnsafe<void, ReadError>()
       // Fails with what the connection ended of.
       const answered = (isAnswered: boolean) =>
-        Deferred.doneUnsafe(answer, isAnswered ? Exit.void : this.reader.failure!)
+        Deferred.doneUnsafe(answer, isAnswered ? Exit.void : this.reader.outcome)
       const ping: Ping = { payload: mark, answered }
       const start = yield* Clock.monotonicTimeNanos
       // In one step with the sending: behind it the fiber may be made to yield, and the pong be there before it goes on.
