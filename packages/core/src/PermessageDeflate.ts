@@ -119,8 +119,8 @@ export const accept = (
         : smaller(offer.clientMaxWindowBits, wanted.clientMaxWindowBits)
     }
     // RFC 7692 7.1.2.1: a server accepts the parameter "by including" it, even where it says what holds anyway: clients insist.
-    const askedInVain = offer.serverMaxWindowBits === 15 && parameters.serverMaxWindowBits === 15
-    return { header: askedInVain ? `${format(parameters)}; server_max_window_bits=15` : format(parameters), parameters }
+    const saysServerBits = offer.serverMaxWindowBits !== undefined || parameters.serverMaxWindowBits < 15
+    return { header: format(parameters, saysServerBits), parameters }
   }
   return undefined
 }
@@ -231,11 +231,11 @@ const isWindowBits = (value: number): value is WindowBits => Number.isInteger(va
 
 const smaller = (a: WindowBits, b: WindowBits): WindowBits => (a < b ? a : b)
 
-const format = (parameters: Parameters): string =>
+const format = (parameters: Parameters, saysServerBits = parameters.serverMaxWindowBits < 15): string =>
   [
     name,
     ...(parameters.serverNoContextTakeover ? ["server_no_context_takeover"] : []),
     ...(parameters.clientNoContextTakeover ? ["client_no_context_takeover"] : []),
-    ...(parameters.serverMaxWindowBits < 15 ? [`server_max_window_bits=${parameters.serverMaxWindowBits}`] : []),
+    ...(saysServerBits ? [`server_max_window_bits=${parameters.serverMaxWindowBits}`] : []),
     ...(parameters.clientMaxWindowBits < 15 ? [`client_max_window_bits=${parameters.clientMaxWindowBits}`] : [])
   ].join("; ")
