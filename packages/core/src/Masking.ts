@@ -48,6 +48,7 @@ export const applyInPlace = (
   const key = rotate(maskingKey, keyOffset & 3)
   // Words see the memory around the bytes, too.
   const last = Math.min(end, bytes.length)
+  if (last <= start) return
   if (last - start < wordsFrom) applyBytes(bytes, key, start, last)
   else new Words(bytes).mask(key, start, last)
 }

@@ -39,6 +39,14 @@ describe("Masking", { timeout: 60_000 }, () => {
     }
   })
 
+  it("writes nothing to a range that ends before it begins", () => {
+    for (let end = 0; end <= 8; end++) {
+      const bytes = noise(16, 1)
+      Masking.applyInPlace(bytes, 0x37fa213d, 0, 8, end)
+      assert.deepStrictEqual(bytes, noise(16, 1))
+    }
+  })
+
   it.prop("is octet i ^ key[i % 4]", { payload, key: maskingKey, keyOffset }, ({ key, keyOffset, payload }) => {
     assert.deepStrictEqual(masked(payload, key), naive(payload, key))
     assert.deepStrictEqual(masked(payload, key, keyOffset), naive(payload, key, keyOffset))
