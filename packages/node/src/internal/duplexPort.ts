@@ -34,7 +34,7 @@ export class DuplexPort implements Port {
     this.duplex = duplex
     this.turnSize = turnSize
     this.listener = listener
-    this.ownsChunks = duplex instanceof Socket
+    this.ownsChunks = duplex instanceof Socket && duplex.listenerCount("data") === 0
   }
 
   attach(): void {

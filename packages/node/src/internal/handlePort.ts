@@ -77,6 +77,7 @@ export class HandlePort implements Port, Private.Reader {
     Private.readBy(handle, this)
     // One chunk ahead of those who read, as Node does: the peer's end and its reset are seen by whoever writes, too.
     if (this.held === undefined) this.start()
+    else this.stop()
   }
 
   pull(): void {
@@ -213,7 +214,7 @@ export class HandlePort implements Port, Private.Reader {
     if (handle === undefined || this.isDestroyed || queue === undefined || this.sending !== undefined) return
     this.queue = undefined
     const request = spare ??
-      Object.assign(Private.writeRequest(), { port: nobody, queue, bytes: 0, oncomplete: onWritten })
+      Object.assign(Private.writeRequest(), { port: nobody, queue: nothing, bytes: 0, oncomplete: onWritten })
     spare = undefined
     const status = Array.isArray(queue) ? handle.writev(request, queue, true) : handle.writeBuffer(request, queue)
     if (status !== 0) return this.destroy(systemError(status, "write"))
@@ -235,7 +236,8 @@ export class HandlePort implements Port, Private.Reader {
   /** @internal for the requests' events */
   written(status: number): void {
     const { sending } = this
-    if (this.handle === undefined || sending === undefined) return
+    // Of a socket that its owner has destroyed the write is cancelled, and its event `close` tells why.
+    if (this.isDestroyed || sending === undefined) return
     this.sending = undefined
     this.queuedBytes -= sending.bytes
     if (status < 0) return this.destroy(systemError(status, "write"))
@@ -355,6 +357,7 @@ interface WriteRequest {
 
 const nothingLeft = -1
 const nobody: HandlePort | undefined = undefined
+const nothing: WriteRequest["queue"] = []
 
 // A request that the system did not need.
 let spare: WriteRequest | undefined

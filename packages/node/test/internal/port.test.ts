@@ -8,7 +8,7 @@ import { HandlePort } from "../../src/internal/handlePort.ts"
 import * as Port from "../../src/internal/port.ts"
 import type { Io } from "../../src/WebsocketError.ts"
 import * as Pairs from "../support/pairs.ts"
-import { until } from "../support/server.ts"
+import { turn, until } from "../support/server.ts"
 import { event } from "../support/streams.ts"
 
 const kib = 1024
@@ -91,6 +91,14 @@ describe("a port has the socket's handle", () => {
         assert.isFalse(isDirect(ours))
       }))
   }
+
+  it.live("nor are the chunks its own of a socket that somebody else reads", () =>
+    Effect.gen(function*() {
+      const { ours } = yield* Pairs.tcp()
+      assert.isTrue(attach(ours, { direct: false }).port.ownsChunks)
+      const { ours: read } = yield* Pairs.tcp()
+      assert.isFalse(attach(read.on("data", () => {})).port.ownsChunks)
+    }))
 })
 
 for (const direct of [true, false]) {
@@ -126,6 +134,37 @@ for (const direct of [true, false]) {
         peer.write("four")
         yield* until(() => listener.chunks.length > 1)
         assert.deepStrictEqual(listener.chunks.map(String), ["onetwothree", "four"])
+      }))
+
+    for (const end of [false, true]) {
+      it.live(`begins with it though ${end ? "the end" : "more"} comes before somebody asks`, () =>
+        Effect.gen(function*() {
+          const { ours, peer } = yield* Pairs.tcp()
+          peer.write("one")
+          yield* until(() => ours.readableLength > 0)
+          const { listener, port } = attach(ours, { direct })
+          if (end) peer.end()
+          else peer.write("two")
+          yield* until(() => peer.writableLength === 0)
+          for (let i = 0; i < 4; i++) yield* turn
+          assert.isFalse(listener.ended)
+          port.pull()
+          const expected = end ? "one" : "onetwo"
+          yield* until(() => listener.ended === end && Buffer.concat(listener.chunks).length === expected.length)
+          assert.strictEqual(Buffer.concat(listener.chunks).toString(), expected)
+        }))
+    }
+
+    it.live("fails by what its owner destroys the socket with, whatever is on its way", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        peer.pause()
+        const { listener, port } = attach(ours, { direct })
+        port.write(noise(20_000 * kib, 1))
+        yield* turn
+        ours.destroy(new Error("enough"))
+        yield* until(() => listener.closed !== undefined)
+        assert.strictEqual(listener.closed?.reason?.cause.message, "enough")
       }))
 
     it.live("gives all of it, too, when the stream is destroyed before somebody asks", () =>
