@@ -13,6 +13,7 @@ import type * as Message from "@websocket-stream/core/Message"
 import { OptionError } from "@websocket-stream/core/OptionError"
 import type * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -270,7 +271,7 @@ export const make = (
     if (wrong !== undefined) return yield* wrong
     const meter = yield* Meter.currentIf(options?.metrics)
     const messages = stream instanceof FrameStream
-      ? MessageStream.over(stream, { ...messageSettings(options), meter }, {
+      ? MessageStream.over(stream, { ...messageSettings(options), meter, clock: yield* Clock.Clock }, {
         subprotocol: options?.subprotocol,
         deflate: options?.deflate
       })

@@ -8,11 +8,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { duplexPair } from "node:stream"
-import { encode } from "./support/frames.ts"
-import { turns } from "./support/streams.ts"
-import { scripted } from "./support/websockets.ts"
+import { decode, encode } from "./support/frames.ts"
+import { Scripted } from "./support/scripted.ts"
+import { make, park, reasonOf, turns } from "./support/streams.ts"
+import { scripted, type Ws } from "./support/websockets.ts"
 
 const pair = Effect.gen(function*() {
   const [near, far] = duplexPair()
@@ -148,6 +150,77 @@ describe("Websocket.receiveStream", () => {
       }
       assert.isAbove(duplex.readableLength, 4 * 4096)
       duplex.destroy()
+    }))
+
+  const tell = (duplex: Scripted, ...frames: ReadonlyArray<Frame.Frame>) =>
+    Effect.andThen(Effect.sync(() => duplex.push(encode("server", ...frames))), turns)
+
+  const begin = Effect.fnUntraced(function*(duplex: Scripted, ws: Ws) {
+    const receiving = yield* Effect.forkScoped(ws.receiveStream, { startImmediately: true })
+    yield* tell(duplex, fragment(Opcode.Text, "begun", false))
+    return yield* Fiber.join(receiving)
+  })
+
+  it.live("that is given up in a longer scope leaves the next message whole", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted()
+      const receiving = yield* park(ws.receiveStream)
+      yield* Fiber.interrupt(receiving)
+      yield* tell(duplex, fragment(Opcode.Text, "next", true))
+      const message = yield* ws.receive
+      assert.strictEqual(message._tag === "Text" && message.text, "next")
+    }))
+
+  it.live("gives its pieces once, and within its scope", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted()
+      const left = yield* Effect.scoped(begin(duplex, ws))
+      assert.deepInclude(yield* reasonOf(Stream.runDrain(left.pieces)), { _tag: "Closed", by: "Us" })
+      yield* tell(duplex, fragment(Opcode.Continuation, "dropped", true))
+      const { pieces } = yield* begin(duplex, ws)
+      yield* tell(duplex, fragment(Opcode.Continuation, " and whole", true))
+      assert.strictEqual(asText(yield* Stream.runCollect(pieces)), "begun and whole")
+      assert.deepInclude(yield* reasonOf(Stream.runDrain(pieces)), { _tag: "Closed", by: "Us" })
+    }))
+
+  it.live("tells who waits for a turn of the end", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted()
+      const { pieces } = yield* begin(duplex, ws)
+      const waiting = yield* park(Effect.flip(ws.receiveStream))
+      yield* tell(duplex, Frame.make(Opcode.Close, closePayload(4000)))
+      assert.deepInclude((yield* Fiber.join(waiting)).reason, { _tag: "Closed", code: 4000 })
+      assert.strictEqual(asText(yield* Stream.runCollect(Stream.take(pieces, 1))), "begun")
+    }))
+
+  it.live("holds the peer's Close frame back until who took the last piece had a turn to answer it", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted({ closeDeadline: "1 minute" })
+      const { pieces } = yield* begin(duplex, ws)
+      yield* tell(duplex, fragment(Opcode.Continuation, "", true), Frame.make(Opcode.Close, closePayload(4000)))
+      assert.deepStrictEqual(decode("server", duplex.sentBytes), [])
+      yield* Effect.andThen(Stream.runDrain(pieces), ws.send("answer"))
+      assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 4000 })
+      assert.deepStrictEqual(decode("server", duplex.sentBytes).map(({ opcode }) => opcode), [
+        Opcode.Text,
+        Opcode.Close
+      ])
+      duplex.destroy()
+    }))
+
+  it.live("keeps the end of the connection from nobody by pieces that are left", () =>
+    Effect.gen(function*() {
+      const duplex = new Scripted()
+      const receiving = yield* Effect.scoped(Effect.gen(function*() {
+        const stream = yield* make(duplex, { role: "server" })
+        const ws = yield* Websocket.make(stream, { receiveBuffer: 1, closeDeadline: "1 minute" })
+        const { pieces } = yield* Scope.provide(begin(duplex, ws), yield* Scope.make())
+        // Behind as many bytes as it holds.
+        yield* tell(duplex, fragment(Opcode.Continuation, "more", false), Frame.make(Opcode.Close, closePayload(1000)))
+        duplex.push(null)
+        return pieces
+      }))
+      assert.deepInclude(yield* reasonOf(Stream.runDrain(receiving)), { _tag: "Closed", by: "Us" })
     }))
 
   it.live("that waits for its turn can be interrupted", () =>

@@ -3,8 +3,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Frame from "@websocket-stream/core/Frame"
 import type { Message } from "@websocket-stream/core/Message"
 import * as Opcode from "@websocket-stream/core/Opcode"
+import { ReadError } from "@websocket-stream/node/WebsocketError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { cutsEvery, splitAt } from "../../core/test/support/bytes.ts"
 import { decode, encode } from "./support/frames.ts"
@@ -164,5 +166,31 @@ describe("an interruption at any point of", { timeout: 60_000 }, () => {
       }))
       assert.isAbove(waiting, 2)
       assert.sameMembers([...left], [2, 3])
+    }))
+
+  it.live("receiveStream, one time after the other in one scope, loses at most one message, and misses no end", () =>
+    Effect.gen(function*() {
+      const { waiting } = yield* everywhere(Effect.gen(function*() {
+        const { duplex, ws } = yield* scripted()
+        const taken: Array<string> = []
+        const next = Effect.flatMap(ws.receiveStream, ({ pieces }) => Stream.runCollect(pieces)).pipe(
+          Effect.map((pieces) => void taken.push(Buffer.concat(pieces).toString()))
+        )
+        const check = Effect.fnUntraced(function*({ events, exit, interrupted }: Outcome) {
+          if (!interrupted) {
+            const end = Option.getOrThrow(Exit.findErrorOption(exit))
+            assert.isTrue(end instanceof ReadError && end.reason._tag === "Closed" && end.reason.code === 1000)
+            return assert.deepStrictEqual(taken, [...sent])
+          }
+          const before = taken.length
+          for (const event of events) event()
+          assert.deepInclude(yield* reasonOf(Effect.forever(next)), { _tag: "Closed", code: 1000, clean: true })
+          assert.deepStrictEqual(taken.slice(0, before), sent.slice(0, before))
+          assert.deepStrictEqual(taken.slice(before), sent.slice(sent.length - (taken.length - before)))
+          assert.isAtLeast(taken.length, sent.length - 1)
+        })
+        return { effect: Effect.forever(next), events: arrivals(duplex), check }
+      }))
+      assert.isAbove(waiting, 6)
     }))
 })

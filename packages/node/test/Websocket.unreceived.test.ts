@@ -54,6 +54,32 @@ describe("An end behind a message that nobody receives", () => {
       }))
   }
 
+  it.effect("is answered at the close deadline though nobody waits for it", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted(options)
+      duplex.push(byPeer(text("unread")))
+      duplex.push(byPeer(closeFrame))
+      yield* turns
+      yield* ws.send("an answer may still come")
+      yield* TestClock.adjust(options.closeDeadline)
+      assert.strictEqual(decode("server", duplex.sentBytes).at(-1)?.opcode, Opcode.Close)
+      assert.strictEqual((yield* reasonOf(ws.send("too late")))._tag, "Closed")
+      duplex.destroy()
+    }))
+
+  it.effect("is told as the peer said it where that lies behind more than may wait to be received", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted({ ...options, receiveBuffer: 1 })
+      duplex.push(Buffer.concat([byPeer(text("one")), byPeer(text("two")), byPeer(closeFrame)]))
+      duplex.push(null)
+      const closed = yield* park(ws.closed)
+      yield* TestClock.adjust(options.closeDeadline)
+      assert.deepInclude(yield* Fiber.join(closed), { received: Close.make(4001, "bye"), clean: true })
+      assert.deepStrictEqual([yield* received(ws), yield* received(ws)], ["one", "two"])
+      assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 4001, clean: true })
+      duplex.destroy()
+    }))
+
   it.effect("is told at once where the connection is gone, and what was read before can still be received", () =>
     Effect.gen(function*() {
       const { duplex, ws } = yield* scripted({ ...options, receiveBuffer: 1 })

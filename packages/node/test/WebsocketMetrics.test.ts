@@ -13,7 +13,8 @@ import { encode, text } from "./support/frames.ts"
 import { exchange, request } from "./support/http.ts"
 import { alone, eventually, metered, nothing, type Values, values } from "./support/metrics.ts"
 import { echo, knock, type Options, serving } from "./support/server.ts"
-import { takeBytes } from "./support/streams.ts"
+import { takeBytes, turns } from "./support/streams.ts"
+import { scripted } from "./support/websockets.ts"
 
 describe("The traffic of a server", () => {
   const counted = (
@@ -128,6 +129,20 @@ describe("The traffic of a server", () => {
       yield* eventually(({ buffered }) => buffered >= 3000)
       yield* Deferred.succeed(gate, undefined)
       yield* eventually(({ buffered }) => buffered === 0)
+    })))
+
+  it.live("is each byte once, of a frame that is not whole yet, and of pieces that were not taken", () =>
+    alone(Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted({ metrics: true })
+      duplex.push(encode("server", Frame.make(Opcode.Binary, new Uint8Array(60_000))).subarray(0, 50_000))
+      yield* turns
+      assert.strictEqual((yield* values).buffered, 50_000)
+      yield* Effect.forkScoped(ws.receiveStream, { startImmediately: true })
+      duplex.push(new Uint8Array(1))
+      yield* turns
+      assert.isAtLeast((yield* values).buffered, 50_000)
+      assert.isBelow((yield* values).buffered, 51_000)
+      duplex.destroy()
     })))
 })
 

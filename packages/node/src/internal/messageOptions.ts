@@ -1,4 +1,5 @@
 import { OptionError } from "@websocket-stream/core/OptionError"
+import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import type { Options } from "../Websocket.ts"
@@ -21,10 +22,13 @@ export interface MessageSettings {
   readonly receiveBuffer: number
   readonly closeDeadline: Duration.Input
   readonly meter: Meter | undefined
+  readonly clock: Clock.Clock
 }
 
-/** All but who counts, which the options do not say. */
-export const messageSettings = (options: Omit<Options, "deflate"> | undefined): Omit<MessageSettings, "meter"> => ({
+/** What the options say of them. */
+export type ChosenSettings = Omit<MessageSettings, "meter" | "clock">
+
+export const messageSettings = (options: Omit<Options, "deflate"> | undefined): ChosenSettings => ({
   compression: {
     threshold: options?.compression?.threshold ?? defaults.threshold,
     level: options?.compression?.level ?? defaults.level,

@@ -10,6 +10,7 @@ import * as Opcode from "@websocket-stream/core/Opcode"
 import { ProtocolError } from "@websocket-stream/core/ProtocolError"
 import * as Arr from "effect/Array"
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import { isUtf8 } from "node:buffer"
@@ -17,7 +18,8 @@ import { type Io, Protocol, ReadError } from "../WebsocketError.ts"
 import { abnormal, closedAs } from "./closed.ts"
 import type { Inflated, Inflater } from "./deflate.ts"
 import type { MessageSettings } from "./messageOptions.ts"
-import { type Piece, PieceReader } from "./pieceReader.ts"
+import type { Piece, PieceReader, PieceSource } from "./pieceReader.ts"
+import { PieceRouting } from "./pieceRouting.ts"
 import type { Port } from "./port.ts"
 import { costOf, takenAtMost } from "./queueing.ts"
 import { Supply } from "./supply.ts"
@@ -43,7 +45,7 @@ export interface MessageReaderOptions {
   readonly replier: Replier
 }
 
-export class MessageReader extends Supply<Message.Message> {
+export class MessageReader extends Supply<Message.Message> implements PieceSource {
   private readonly port: Port
   private readonly decoder: FrameDecoder
   private readonly connection: Connection
@@ -51,17 +53,18 @@ export class MessageReader extends Supply<Message.Message> {
   private readonly settings: MessageSettings
   private readonly replier: Replier
 
-  // The message that is received in pieces, until its last one has come.
-  private pieces: PieceReader | undefined = undefined
-  private dropsPieces = false
-  // The message after one whose rest is still being dropped.
-  private nextPieces: PieceReader | undefined = undefined
+  // Once somebody has received in pieces.
+  private pieces: PieceRouting | undefined = undefined
   private queue: Array<Message.Message> = none
   private taken = 0
   private queued = 0
+  // What was parsed of a frame that is not whole yet. The decoder counts it until its end.
+  private given = 0
   private isInflating = false
   private isParsing = false
   private drops = false
+  // There is no more than what was read, and that is looked at whoever may receive it.
+  private isConcluding = false
   // A Close frame or an error behind messages that nobody has answered yet.
   private verdict: FramePart | ProtocolError | undefined = undefined
   private isTaking = false
@@ -104,7 +107,7 @@ export class MessageReader extends Supply<Message.Message> {
     this.replier.nearEnd()
   }
 
-  /** Whether the end has come, with messages before it or not. */
+  /** Whether the end has come, maybe with messages before it. */
   get nearsEnd(): boolean {
     return this.isDiscarding || this.ended !== undefined
   }
@@ -116,6 +119,11 @@ export class MessageReader extends Supply<Message.Message> {
 
   /** Ends the connection where its end has come, and waits no longer for the messages before it, which can still be received. */
   conclude(): void {
+    if (this.ended !== undefined) {
+      // A Close frame may be among what was read.
+      this.isConcluding = true
+      this.parse()
+    }
     if (this.verdict !== undefined) this.judge(this.verdict)
     else if (this.ended !== undefined) this.replier.finish()
   }
@@ -127,28 +135,27 @@ export class MessageReader extends Supply<Message.Message> {
     this.wake()
   }
 
-  /** Receives the next message in pieces, unless one is there already or there will be none. */
-  beginPieces(): PieceReader {
-    const pieces = new PieceReader(() => this.pull())
-    if (this.dropsPieces) this.nextPieces = pieces
-    else this.pieces = pieces
-    return pieces
+  /** Receives the next message in pieces, unless one is there already, or there will be none, or somebody else does. */
+  beginPieces(): PieceReader | undefined {
+    return this.isReady ? undefined : (this.pieces ??= new PieceRouting()).begin(this)
   }
 
-  /** Ends the receiving in pieces: what is still to come of the message is dropped. */
+  /** Waits until somebody else may receive in pieces. */
+  get turn(): Effect.Effect<void> {
+    return this.pieces?.turn ?? Effect.void
+  }
+
+  /** Ends the receiving in pieces: what was not taken of the message is dropped. */
   endPieces(pieces: PieceReader): void {
-    if (this.nextPieces === pieces) this.nextPieces = undefined
-    if (this.pieces !== pieces) return
-    // Nothing has come yet: the message is whole for the next who receives.
-    if (pieces.opcode === undefined && !this.dropsPieces) this.pieces = undefined
-    else this.dropsPieces = true
-    this.pull()
+    this.pieces!.end(pieces, this.failure ?? failedByUs)
+    this.letAnswer()
   }
 
   /** Nobody is to receive any more: whoever waits is told so now. Frames are still read, for the closing handshake. */
   giveUp(): void {
     this.forgetQueue()
     this.failTakers(abnormal("Us"))
+    this.pieces?.endAll(this.failure!)
     this.dropUnawaited()
   }
 
@@ -188,10 +195,16 @@ export class MessageReader extends Supply<Message.Message> {
   private refill(): void {
     this.queue = none
     this.taken = 0
+    this.letAnswer()
+  }
+
+  // Whoever took the last message has this turn to answer it.
+  private letAnswer(): void {
+    // Who is woken by it may take the last of what comes now.
+    const { isTaking } = this
     this.isTaking = true
     this.pull()
-    this.isTaking = false
-    // Whoever took the last message has this turn to answer it.
+    this.isTaking = isTaking
     if (this.verdict !== undefined) setImmediate(() => this.settle())
   }
 
@@ -213,15 +226,17 @@ export class MessageReader extends Supply<Message.Message> {
 
   /** What came and was not taken yet. */
   get bufferedBytes(): number {
-    return this.queued + this.connection.heldBytes + this.decoder.bufferedBytes
+    const unparsed = this.decoder.bufferedBytes - this.given
+    return unparsed + this.connection.heldBytes + this.queued + (this.pieces?.queuedBytes ?? 0)
   }
 
   // What is kept of an unfinished message counts, too, unless somebody waits for just that message.
   private get wantsMore(): boolean {
     if (this.isInflating || this.isDiscarding) return false
-    if (this.dropsPieces || (this.drops && this.pieces === undefined)) return true
-    const { receiveBuffer } = this.settings
-    if (this.pieces !== undefined) return this.pieces.queuedBytes < receiveBuffer
+    if (this.isConcluding) return true
+    const { pieces, settings: { receiveBuffer } } = this
+    if (pieces?.isActive === true) return pieces.isDropping || pieces.currentBytes < receiveBuffer
+    if (this.drops) return true
     return this.queued < receiveBuffer && (this.connection.heldBytes < receiveBuffer || this.isAwaited)
   }
 
@@ -230,7 +245,7 @@ export class MessageReader extends Supply<Message.Message> {
     if (this.isParsing) return
     this.isParsing = true
     while (this.wantsMore) {
-      if (this.pieces === undefined && this.receiveUsual()) continue
+      if (!this.isByPieces && this.receiveUsual()) continue
       const next = this.decoder.nextPart()
       if (Result.isFailure(next)) this.endBy(next.failure)
       else if (next.success !== undefined) this.receivePart(next.success)
@@ -274,7 +289,15 @@ export class MessageReader extends Supply<Message.Message> {
   }
 
   private settle(): void {
-    if (this.verdict !== undefined && (this.drops || !(this.hasItem || this.isTaking))) this.judge(this.verdict)
+    if (this.verdict !== undefined && (this.drops || !this.isUnanswered)) this.judge(this.verdict)
+  }
+
+  private get isUnanswered(): boolean {
+    return this.hasItem || this.isTaking || this.pieces?.isUntaken === true
+  }
+
+  private get isByPieces(): boolean {
+    return this.pieces?.isActive === true
   }
 
   private judge(verdict: FramePart | ProtocolError): void {
@@ -289,7 +312,8 @@ export class MessageReader extends Supply<Message.Message> {
   private handlePart(part: FramePart): void {
     const { meter } = this.settings
     if (meter !== undefined && Opcode.isData(part.opcode)) meter.bytesReceived += part.payload.length
-    const step = this.connection.receive(part, this.pieces !== undefined)
+    this.given = part.last ? 0 : this.given + part.payload.length
+    const step = this.connection.receive(part, this.isByPieces)
     if (Result.isFailure(step)) return this.endBy(step.failure)
     const { event, reply } = step.success
     if (reply !== undefined || step.success.shutdown) this.replier.reply(step.success)
@@ -317,25 +341,13 @@ export class MessageReader extends Supply<Message.Message> {
   }
 
   private receivePiece(piece: Piece): void {
-    const pieces = this.pieces!
-    // We have closed, and nobody waits for this message; whoever may come to wait is there for the next one, or for the end.
-    if (this.drops && !this.dropsPieces && !pieces.isAwaited && pieces.opcode === undefined) {
-      this.nextPieces ??= pieces
-      this.dropsPieces = true
-    }
-    const { dropsPieces } = this
-    if (piece.last) {
-      this.count()
-      this.pieces = this.nextPieces
-      this.nextPieces = undefined
-      this.dropsPieces = false
-    }
-    if (!dropsPieces) pieces.add(piece)
+    if (piece.last) this.count()
+    this.pieces!.receive(piece, this.drops)
   }
 
   private enqueue(message: Message.Message): void {
     // A compressed message comes whole, to those as well who asked for pieces.
-    if (this.pieces !== undefined) {
+    if (this.isByPieces) {
       return this.receivePiece({ opcode: message.opcode, payload: message.payload, last: true })
     }
     this.count()
@@ -405,7 +417,6 @@ export class MessageReader extends Supply<Message.Message> {
   private failTakers(reason: ReadError["reason"]): void {
     const failure = this.failure ??= failedBy(reason)
     this.pieces?.fail(failure)
-    this.nextPieces?.fail(failure)
   }
 }
 
@@ -419,6 +430,8 @@ const wholePart = (frame: Frame): FramePart => ({
 
 const failedBy = (reason: ReadError["reason"]): Exit.Exit<never, ReadError> =>
   Exit.fail(untraced(() => new ReadError({ reason })))
+
+const failedByUs = failedBy(abnormal("Us"))
 
 const reasonOf = (ended: "Peer" | "Us" | Io, truncated = false): ReadError["reason"] =>
   typeof ended === "object" ? ended : abnormal(ended, truncated)

@@ -11,13 +11,14 @@ import type { Parameters } from "@websocket-stream/core/PermessageDeflate"
 import type { Role } from "@websocket-stream/core/Role"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { isUtf8 } from "node:buffer"
 import type { Closed, Sendable, SendOptions, Websocket } from "../Websocket.ts"
@@ -31,6 +32,7 @@ import { MessageReader, type Replier } from "./messageReader.ts"
 import { MessageWriter, type Shared } from "./messageWriter.ts"
 import type { Metered } from "./meter.ts"
 import { Milestone } from "./milestone.ts"
+import type { PieceReader } from "./pieceReader.ts"
 import { Pings } from "./pings.ts"
 import type { Port } from "./port.ts"
 import type { Timepiece } from "./timepiece.ts"
@@ -56,8 +58,8 @@ export class MessageStream implements Successor, Replier, Metered {
   private readonly connection: Connection.Connection
   readonly subprotocol: string | undefined
   private lazyPings: Pings | undefined = undefined
-  private receivingPieces: Semaphore.Semaphore | undefined = undefined
-  private lazyNearing: Milestone | undefined = undefined
+  // Once the end has come behind messages that were not received yet. Ends with the connection, which its scope does at the latest.
+  private concluding: Fiber.Fiber<void> | undefined = undefined
   private lazyFinishing: Milestone | undefined = undefined
   private lazyEnding: Milestone | undefined = undefined
 
@@ -104,9 +106,7 @@ export class MessageStream implements Successor, Replier, Metered {
   }
 
   get receiveStream(): Effect.Effect<ReceivedStream, ReadError, Scope.Scope> {
-    const one = this.receivingPieces ??= Semaphore.makeUnsafe(1)
-    const turn = Effect.acquireRelease(one.take(1), () => one.release(1), { interruptible: true })
-    return Effect.andThen(turn, this.receivePieces())
+    return this.receivePieces()
   }
 
   // Bound, as handlers keep them for as long as they run: a closure and its context weigh twice the 48 bytes.
@@ -137,11 +137,7 @@ export class MessageStream implements Successor, Replier, Metered {
   }
 
   get closed(): Effect.Effect<Closed> {
-    const finished = Effect.timeoutOrElse(this.finishing.reached, {
-      duration: this.settings.closeDeadline,
-      orElse: () => Effect.sync(() => this.conclude())
-    })
-    return Effect.map(Effect.andThen(this.nearing.reached, finished), () => {
+    return Effect.map(this.finishing.reached, () => {
       const { received = Close.abnormal, sent } = this.connection.closing
       return { sent, received, clean: sent !== undefined && received.code !== CloseCode.AbnormalClosure }
     })
@@ -200,7 +196,7 @@ export class MessageStream implements Successor, Replier, Metered {
     this.end(reason ?? "Peer")
     this.writer.end(reason ?? "Peer")
     // There is nobody left to wait for.
-    this.conclude()
+    this.reader.conclude()
   }
 
   abandon(): void {
@@ -228,11 +224,15 @@ export class MessageStream implements Successor, Replier, Metered {
   }
 
   nearEnd(): void {
-    this.lazyNearing?.reach()
+    if (this.isFinished || this.concluding !== undefined) return
+    const { clock, closeDeadline } = this.settings
+    // What nobody receives can still be received then, and the peer is not kept waiting for that.
+    const conclude = Effect.andThen(Effect.sleep(closeDeadline), Effect.sync(() => this.reader.conclude()))
+    this.concluding = Effect.runFork(Effect.provideService(conclude, Clock.Clock, clock))
   }
 
   finish(): void {
-    this.lazyNearing?.reach()
+    this.concluding?.interruptUnsafe()
     this.settings.meter?.ended(this, this.connection.closing)
     this.lazyPings?.end()
     this.finishing.reach()
@@ -260,11 +260,6 @@ export class MessageStream implements Successor, Replier, Metered {
   /** Whether the connection has come to its end, but for messages that were not received yet. */
   get nearsEnd(): boolean {
     return this.reader.nearsEnd
-  }
-
-  /** Ends it there: what is left can still be received, and the peer is not kept waiting for that. */
-  conclude(): void {
-    this.reader.conclude()
   }
 
   /** Whether the peer was heard since this was last asked, or could not be. */
@@ -328,23 +323,34 @@ export class MessageStream implements Successor, Replier, Metered {
 
   // What is there already is taken as it is; otherwise the next message goes by pieces from its next part on.
   private receivePieces(): Effect.Effect<ReceivedStream, ReadError, Scope.Scope> {
-    return Effect.gen({ self: this }, function*() {
-      if (this.reader.isReady) {
-        const message = yield* this.reader.one
-        return received(message.opcode, Stream.make(message.payload))
-      }
-      const pieces = yield* Effect.acquireRelease(
-        Effect.sync(() => this.reader.beginPieces()),
-        (pieces) => Effect.sync(() => this.reader.endPieces(pieces))
-      )
-      yield* pieces.ready
-      const stream = Stream.fromPull(Effect.succeed(pieces.all)).pipe(
-        Stream.takeUntil((piece) => piece.last),
-        Stream.map((piece) => piece.payload),
-        Stream.filter((payload) => payload.length > 0)
-      )
-      return received(pieces.opcode!, stream)
+    return Effect.flatMap(this.beginPieces, (pieces) => {
+      if (pieces !== undefined) return this.awaitFirst(pieces)
+      const { isReady, one, turn } = this.reader
+      return isReady ? Effect.map(one, receivedWhole) : Effect.andThen(turn, this.receivePieces())
     })
+  }
+
+  private get beginPieces(): Effect.Effect<PieceReader | undefined, never, Scope.Scope> {
+    return Effect.uninterruptible(Effect.suspend(() => {
+      const pieces = this.reader.beginPieces()
+      const begun = Effect.succeed(pieces)
+      return pieces === undefined ? begun : Effect.tap(begun, Effect.addFinalizer(() => this.endPieces(pieces)))
+    }))
+  }
+
+  private endPieces(pieces: PieceReader): Effect.Effect<void> {
+    return Effect.sync(() => this.reader.endPieces(pieces))
+  }
+
+  private awaitFirst(pieces: PieceReader): Effect.Effect<ReceivedStream, ReadError> {
+    const stream = Stream.fromPull(Effect.succeed(pieces.all)).pipe(
+      Stream.takeUntil((piece) => piece.last),
+      Stream.map((piece) => piece.payload),
+      Stream.filter((payload) => payload.length > 0)
+    )
+    // The scope may go on for much longer than who waits for the message.
+    const begun = Effect.onInterrupt(pieces.ready, () => this.endPieces(pieces))
+    return Effect.map(begun, () => received(pieces.opcode!, stream))
   }
 
   /** Sends a Close frame, unless one was sent; answers why it cannot be. */
@@ -365,15 +371,6 @@ export class MessageStream implements Successor, Replier, Metered {
   /** The peer has sent its last: a Close frame, or the end of its bytes. */
   private get finishing(): Milestone {
     return this.lazyFinishing ??= new Milestone()
-  }
-
-  /** The same, maybe with messages before it that were not received yet. */
-  private get nearing(): Milestone {
-    if (this.lazyNearing === undefined) {
-      this.lazyNearing = new Milestone()
-      if (this.isFinished || this.nearsEnd) this.lazyNearing.reach()
-    }
-    return this.lazyNearing
   }
 
   /** Its bytes have ended. */
@@ -399,6 +396,8 @@ const received = (opcode: Message.Message["opcode"], pieces: Stream.Stream<Uint8
   type: opcode === Opcode.Text ? "text" : "binary",
   pieces
 })
+
+const receivedWhole = ({ opcode, payload }: Message.Message): ReceivedStream => received(opcode, Stream.make(payload))
 
 const isClean = ({ reason }: ReadError): boolean => reason._tag === "Closed" && reason.clean
 

@@ -67,7 +67,7 @@ export class Reception implements Swept {
     this.settings = settings
     this.meter = meter
     this.fork = fork
-    this.messages = { ...settings.messages, meter }
+    this.messages = { ...settings.messages, meter, clock: timepiece.clock }
     this.watch = { deadlines: settings.deadlines, timepiece }
   }
 

@@ -14,8 +14,8 @@ import { deflateOptions } from "./deflate.ts"
 import { type StreamSettings, streamSettings } from "./makeStream.ts"
 import {
   checkMessageOptions,
+  type ChosenSettings,
   defaults as messageDefaults,
-  type MessageSettings,
   messageSettings,
   whole
 } from "./messageOptions.ts"
@@ -28,7 +28,7 @@ export interface Settings {
   readonly origins: Origin.Check
   readonly deflate: PermessageDeflate.Parameters | undefined
   readonly stream: StreamSettings
-  readonly messages: Omit<MessageSettings, "meter">
+  readonly messages: ChosenSettings
   readonly deadlines: Deadlines
   readonly handshakeDeadline: Duration.Duration
   readonly drainDeadline: Duration.Duration

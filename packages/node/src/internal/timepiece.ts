@@ -2,7 +2,7 @@
 import type * as Clock from "effect/Clock"
 
 export class Timepiece {
-  private readonly clock: Clock.Clock
+  readonly clock: Clock.Clock
   private readonly start: bigint
 
   constructor(clock: Clock.Clock) {

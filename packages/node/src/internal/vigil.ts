@@ -27,7 +27,6 @@ export class Vigil implements Swept {
   private heardAt: number
   private takenAt: number
   private pingedAt: number
-  private nearingSince: number | undefined = undefined
   private closingSince: number | undefined = undefined
 
   constructor(stream: MessageStream, watch: Watch) {
@@ -47,12 +46,8 @@ export class Vigil implements Swept {
       if (hasPassed(this.closingSince, closeDeadline, now)) this.stream.cut(timeout("did not close", closeDeadline))
       return
     }
-    if (this.stream.nearsEnd) {
-      this.nearingSince ??= now
-      // It has said its last, and nobody receives what it said before.
-      if (hasPassed(this.nearingSince, closeDeadline, now)) this.stream.conclude()
-      return
-    }
+    // It has said its last, and nobody has received yet what it said before.
+    if (this.stream.nearsEnd) return
     const taken = this.stream.takeTaken()
     if (taken) this.takenAt = now
     // No ping gets past what waits for the peer: who takes of that is there, whatever it says.
