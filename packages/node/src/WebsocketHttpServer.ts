@@ -64,7 +64,8 @@ export type Evaluate = Parameters<typeof NodeHttpServer.make>[0]
  * with the `ReadError` or `WriteError` of its connection that is over is no failure. Others are logged, and not sent.
  *
  * The end of its client interrupts a handler of HTTP. Behind the upgrade it does not: there may be messages yet to receive, and
- * `receive` fails behind the last of them. A handler that waits for something else has `closed` to look at.
+ * `receive` fails behind the last of them. A handler that waits for something else has `closed` to look at, or is interrupted
+ * after `handlerDeadline`.
  *
  * Fails with an `OpenError` of reason `Handshake` for a request that opens no connection, also where the server is not one of
  * this module, and of reason `InvalidOption` for options that cannot be used: the client gets the status that belongs to it.

@@ -111,7 +111,16 @@ export interface ServingOptions
   readonly idleDeadline?: Duration.Input | undefined
   /** How long a connection may live before it is closed with 1001. Default: for ever. */
   readonly maxLife?: Duration.Input | undefined
-  /** Connections that may be open or opening at a time; others get a 503. Default: {@link defaultMaxConnections}. */
+  /**
+   * How long a handler may go on when its connection has ended, from the last message that it received, before it is interrupted,
+   * which is logged as a warning: one that waits for something else would never learn of it, and keep its place. Default:
+   * {@link defaultHandlerDeadline}.
+   */
+  readonly handlerDeadline?: Duration.Input | undefined
+  /**
+   * Connections that may be open or opening at a time, or whose handler still runs; others get a 503. Default:
+   * {@link defaultMaxConnections}.
+   */
   readonly maxConnections?: number | undefined
   /** How long to wait for handlers when the server closes. Default: {@link defaultDrainDeadline}. */
   readonly drainDeadline?: Duration.Input | undefined
@@ -167,6 +176,14 @@ export const defaultHeartbeat: Duration.Input = defaults.heartbeat
  * @since 0.1.0
  */
 export const defaultIdleDeadline: Duration.Input = defaults.idleDeadline
+
+/**
+ * 1 minute.
+ *
+ * @category defaults
+ * @since 0.1.0
+ */
+export const defaultHandlerDeadline: Duration.Input = defaults.handlerDeadline
 
 /**
  * 10 seconds.

@@ -249,6 +249,18 @@ describe("WebsocketHttpServer", () => {
       assert.deepStrictEqual([...occurrences], [["400", 1]])
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 
+  it.live("interrupts a handler that goes on for too long when its connection has ended", () =>
+    Effect.gen(function*() {
+      const interrupted = yield* Deferred.make<void>()
+      const stay = () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+      const { connect } = yield* serving(websocket("/", stay), {
+        websocket: { closeDeadline, handlerDeadline: "10 millis" }
+      })
+      const ws = yield* connect("/")
+      yield* ws.close()
+      yield* Deferred.await(interrupted)
+    }))
+
   it.live("listens alone for upgrades, and for as long as it serves", () =>
     Effect.gen(function*() {
       const server = createServer()

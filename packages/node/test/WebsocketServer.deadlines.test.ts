@@ -9,6 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
@@ -250,6 +251,56 @@ describe("R26: how long the closing handshake may take", () => {
       const { socket } = yield* lingering(encode("client", text("Hello")))
       yield* TestClock.adjust("10 seconds")
       yield* until(() => socket.destroyed)
+    }))
+})
+
+describe("How long a handler may go on when its connection has ended", () => {
+  const shortly = Effect.andThen(TestClock.adjust("1 second"), turn)
+
+  it.effect("it is interrupted at the deadline, though it never received, and another has its place", () =>
+    Effect.gen(function*() {
+      const { opened, port } = yield* watched(
+        { maxConnections: 1, handlerDeadline: "2 minutes", closeDeadline: "2 seconds" },
+        (_, over) => over
+      )
+      const peer = yield* knock(port)
+      const { ended, socket } = yield* opened
+      peer.socket.end(encode("server", text("unread")))
+      while (!socket.destroyed) yield* shortly
+      for (let second = 0; second < 100; second++) yield* shortly
+      assert.isFalse(Deferred.isDoneUnsafe(ended))
+      while (!Deferred.isDoneUnsafe(ended)) yield* shortly
+      assert.isTrue(Exit.hasInterrupts(yield* Effect.exit(Deferred.await(ended))))
+      const next = net.connect(port, "127.0.0.1")
+      yield* Effect.addFinalizer(() => Effect.sync(() => next.destroy()))
+      next.write(request())
+      yield* opened
+    }))
+
+  it.effect("one that still receives what came before has its time from the last of it", () =>
+    Effect.gen(function*() {
+      const { opened, url } = yield* watched(
+        { handlerDeadline: "4 minutes" },
+        (ws) => Effect.forever(Effect.andThen(ws.receive, Effect.sleep("3 minutes")))
+      )
+      const ws = yield* WebsocketClient.connect(url, { closeDeadline: "1 second" })
+      yield* ws.sendAll(["one", "two", "three"])
+      const { ended, socket } = yield* opened
+      yield* Effect.forkScoped(ws.close(4000))
+      while (!socket.destroyed) yield* shortly
+      while (!Deferred.isDoneUnsafe(ended)) yield* Effect.andThen(TestClock.adjust("10 seconds"), turn)
+      assert.strictEqual((yield* reasonOf(Deferred.await(ended)))._tag, "Closed")
+    }))
+
+  it.effect("for ever, if it is to", () =>
+    Effect.gen(function*() {
+      const { opened, port } = yield* watched({ handlerDeadline: Duration.infinity }, (_, over) => over)
+      const peer = yield* knock(port)
+      const { ended, socket } = yield* opened
+      peer.socket.end()
+      while (!socket.destroyed) yield* shortly
+      yield* TestClock.adjust("10 hours")
+      assert.isFalse(Deferred.isDoneUnsafe(ended))
     }))
 })
 

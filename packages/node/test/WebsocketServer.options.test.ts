@@ -88,7 +88,8 @@ const deadlines: ReadonlyArray<readonly [option: string, expected: string]> = [
   ["closeDeadline", "a finite duration above zero"],
   ["heartbeat", "a duration above zero"],
   ["idleDeadline", "a duration above zero"],
-  ["maxLife", "a duration above zero"]
+  ["maxLife", "a duration above zero"],
+  ["handlerDeadline", "a duration above zero"]
 ]
 
 describe("What bad options get: a ListenError that names the option and its value", () => {

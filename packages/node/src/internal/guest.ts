@@ -15,7 +15,7 @@ import type { Handler, RunOptions } from "../WebsocketServer.ts"
 import { closeCodeOf } from "./closed.ts"
 import { closing } from "./closing.ts"
 import { FrameStream } from "./frameStream.ts"
-import { isEnd, logUnlessEnd } from "./handlerEnd.ts"
+import { isEnd, logOverrun, logUnlessEnd } from "./handlerEnd.ts"
 import { MessageStream } from "./messageStream.ts"
 import { OwnScope } from "./ownScope.ts"
 import { ReceivedRequest } from "./receivedRequest.ts"
@@ -84,6 +84,10 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     return Fiber.interrupt(this.fiber!)
   }
 
+  interrupt(): void {
+    this.fiber!.interruptUnsafe()
+  }
+
   private get visit(): Effect.Effect<unknown, E | Refusal | OpenError, R | RA> {
     const { admit } = this.host.running
     // A race takes two fibers more, of which there is no need where everybody is admitted.
@@ -128,7 +132,7 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     // Nobody else has had it, to take it over.
     const messages = MessageStream.over(stream, messageSettings, agreed.success)!
     this.entry = undefined
-    this.vigil = new Vigil(messages, watch)
+    this.vigil = new Vigil(messages, watch, this)
     meter?.accepted()
     return Result.succeed(messages)
   }
@@ -146,6 +150,7 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     this.wasOver = this.vigil === undefined || this.vigil.stream.isOver
     return Effect.exit(Scope.close(this, exit)).pipe(
       Effect.tap(() => this.close(exit)),
+      Effect.tap(() => this.vigil?.isOverrun === true ? logOverrun : Effect.void),
       Effect.flatMap((closed) => Effect.andThen(logFailure(exit, this.wasOver), logFailure(closed))),
       Effect.ensuring(Effect.sync(() => {
         shift.guests.delete(this)

@@ -30,6 +30,12 @@ export const logUnlessEnd = (cause: Cause.Cause<unknown>, isOver = true): Effect
     ? Effect.logDebug("WebSocket connection ended", cause)
     : Effect.logError("WebSocket handler failed", cause)
 
+/** For a handler that was interrupted because its connection had ended long before. */
+export const logOverrun: Effect.Effect<void> = Effect.logWarning(
+  "WebSocket handler was interrupted: it went on for handlerDeadline when its connection had ended. " +
+    "Race what does not receive with `closed`, or raise handlerDeadline."
+)
+
 // What else fails to open is an option of ours, or a connection that the handler itself wanted to open.
 const isBadRequest = (error: unknown): error is OpenError =>
   error instanceof OpenError && error.reason._tag === "Handshake" && error.reason.error._tag === "RequestError"

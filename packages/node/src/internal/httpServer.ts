@@ -18,7 +18,7 @@ import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import { OpenError } from "../WebsocketError.ts"
 import { fromWebsocket } from "../WebsocketSocket.ts"
-import { errorOf, isEnd } from "./handlerEnd.ts"
+import { errorOf, isEnd, logOverrun } from "./handlerEnd.ts"
 import { HttpUpgrade, type HttpUpgrades, noteListeners } from "./httpUpgrade.ts"
 import { sweepInterval } from "./serverOptions.ts"
 import { openFailed } from "./socketErrors.ts"
@@ -142,7 +142,9 @@ const ended = <E>(
   upgrade: HttpUpgrade,
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, HttpServerRequest> => {
-  if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
+  if (Cause.hasInterruptsOnly(cause)) {
+    return Effect.andThen(upgrade.vigil?.isOverrun === true ? logOverrun : Effect.void, Effect.failCause(cause))
+  }
   const errors = cause.reasons.filter((reason) => !Cause.isInterruptReason(reason)).map(errorOf)
   if (upgrade.isOver && errors.every((error) => isEnd(error) || Socket.isSocketError(error))) {
     return Effect.as(Effect.logDebug("WebSocket connection ended", cause), HttpServerResponse.empty())

@@ -170,8 +170,12 @@ export class HttpUpgrade {
     })
   }
 
-  cut(error: Error): void {
+  interrupt(): void {
     this.request?.fiber.interruptUnsafe()
+  }
+
+  cut(error: Error): void {
+    this.interrupt()
     this.vigil?.stream.cut(error)
   }
 
@@ -189,7 +193,7 @@ export class HttpUpgrade {
   private watch(ws: Websocket.Websocket["Service"]): void {
     const { open, watch } = this.all
     if (!(ws instanceof MessageStream)) throw new TypeError("a Websocket that Websocket.make did not make")
-    this.vigil = new Vigil(ws, watch)
+    this.vigil = new Vigil(ws, watch, this)
     open.add(this)
   }
 

@@ -46,6 +46,7 @@ export const defaults = {
   heartbeat: "30 seconds",
   idleDeadline: "75 seconds",
   maxLife: Duration.infinity,
+  handlerDeadline: "1 minute",
   drainCode: CloseCode.GoingAway,
   maxConnections: 65_536
 } as const satisfies Partial<ServingOptions>
@@ -72,7 +73,8 @@ export const settings = (options: ServingOptions, ownsServer = false): Effect.Ef
         // Who lowers the deadline means those who do not answer, and they have to be asked.
         heartbeat: options.heartbeat === undefined ? Math.min(heartbeat, idleDeadline * beatsOfIdle) : heartbeat,
         idleDeadline,
-        maxLife: Duration.toMillis(yield* positive("maxLife", options))
+        maxLife: Duration.toMillis(yield* positive("maxLife", options)),
+        handlerDeadline: Duration.toMillis(yield* positive("handlerDeadline", options))
       },
       drainDeadline: yield* finite("drainDeadline", options),
       drainCode,
@@ -96,12 +98,10 @@ export const settings = (options: ServingOptions, ownsServer = false): Effect.Ef
 
 /** How often to look at deadlines: each is kept to within half of the shortest. */
 export const sweepInterval = ({ deadlines, handshakeDeadline }: Settings): Duration.Duration => {
-  const { closeDeadline, heartbeat, idleDeadline, maxLife } = deadlines
-  const shortest = Math.min(closeDeadline, heartbeat, idleDeadline, maxLife, Duration.toMillis(handshakeDeadline))
-  return Duration.millis(shortest / 2)
+  return Duration.millis(Math.min(...Object.values(deadlines), Duration.toMillis(handshakeDeadline)) / 2)
 }
 
-type DurationOption = "handshakeDeadline" | "closeDeadline" | "drainDeadline" | "heartbeat" | "idleDeadline" | "maxLife"
+type DurationOption = "handshakeDeadline" | "drainDeadline" | keyof Deadlines
 
 const positive = (
   option: DurationOption,

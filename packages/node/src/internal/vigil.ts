@@ -1,4 +1,4 @@
-/** The watch over one connection of a server: heartbeat, silence, closing and life, all looked at by the server's sweep. */
+/** The watch over one connection of a server: heartbeat, silence, closing, life and handler, all looked at by the server's sweep. */
 import * as Close from "@websocket-stream/core/Close"
 import * as CloseCode from "@websocket-stream/core/CloseCode"
 import * as Duration from "effect/Duration"
@@ -12,6 +12,13 @@ export interface Deadlines {
   readonly idleDeadline: number
   readonly closeDeadline: number
   readonly maxLife: number
+  readonly handlerDeadline: number
+}
+
+/** Whose connection it is. */
+export interface Watched {
+  /** Interrupts the handler. */
+  readonly interrupt: () => void
 }
 
 /** How to watch, alike for all connections of a server. */
@@ -22,16 +29,21 @@ export interface Watch {
 
 export class Vigil implements Swept {
   readonly stream: MessageStream
+  /** Whether the handler has gone on for too long when its connection had ended. */
+  isOverrun = false
   private readonly watch: Watch
+  private readonly watched: Watched
   private readonly openedAt: number
   private heardAt: number
   private takenAt: number
   private pingedAt: number
+  private left = 0
   private closingSince: number | undefined = undefined
 
-  constructor(stream: MessageStream, watch: Watch) {
+  constructor(stream: MessageStream, watch: Watch, watched: Watched) {
     this.stream = stream
     this.watch = watch
+    this.watched = watched
     this.openedAt =
       this.heardAt =
       this.takenAt =
@@ -40,12 +52,8 @@ export class Vigil implements Swept {
   }
 
   sweep(now: number): void {
-    const { deadlines: { closeDeadline, heartbeat, idleDeadline, maxLife }, timepiece } = this.watch
-    if (this.stream.isClosing) {
-      this.closingSince ??= now
-      if (hasPassed(this.closingSince, closeDeadline, now)) this.stream.cut(timeout("did not close", closeDeadline))
-      return
-    }
+    if (this.stream.isClosing) return this.sweepClosing(now)
+    const { deadlines: { heartbeat, idleDeadline, maxLife }, timepiece } = this.watch
     // It has said its last, and nobody has received yet what it said before.
     if (this.stream.nearsEnd) return
     const taken = this.stream.takeTaken()
@@ -62,6 +70,20 @@ export class Vigil implements Swept {
     } else if (hasPassed(this.pingedAt, heartbeat, now)) {
       this.pingedAt = now
       this.stream.beat(timepiece)
+    }
+  }
+
+  private sweepClosing(now: number): void {
+    const { closeDeadline, handlerDeadline } = this.watch.deadlines
+    this.closingSince ??= this.heardAt = now
+    if (hasPassed(this.closingSince, closeDeadline, now)) this.stream.cut(timeout("did not close", closeDeadline))
+    // What was there when the peer left may take its time, as long as it is received.
+    const { bufferedBytes } = this.stream
+    if (bufferedBytes !== this.left) this.heardAt = now
+    this.left = bufferedBytes
+    if (!this.isOverrun && hasPassed(this.heardAt, handlerDeadline, now)) {
+      this.isOverrun = true
+      this.watched.interrupt()
     }
   }
 }
