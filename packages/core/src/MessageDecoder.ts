@@ -178,10 +178,11 @@ class Decoder implements MessageDecoder {
   private keep({ fin, lent, payload }: FramePart, begun: Begun): Reason | undefined {
     const { budget, maxHeldBytes } = this.options
     if (!(budget.held + payload.length <= maxHeldBytes)) return { _tag: "TooMuchHeld", limit: maxHeldBytes }
-    budget.held += payload.length
     const pieces = begun.pieces ??= new Pieces(this.allocate)
     // How much more there will be is known of the last frame only.
     pieces.append(payload, fin ? begun.announced : Infinity, lent)
+    // Behind it: what there was no memory for is not held.
+    budget.held += payload.length
     return undefined
   }
 

@@ -8,7 +8,7 @@
  */
 import * as Result from "effect/Result"
 import { RequestError } from "./HandshakeError.ts"
-import { type Headers, isVisible, line } from "./internal/headers.ts"
+import { type Headers, isPort, isVisible, line } from "./internal/headers.ts"
 import { OptionError } from "./OptionError.ts"
 
 /**
@@ -95,9 +95,7 @@ const isAuthority = (text: string): boolean => {
   const colon = portAt(text)
   const host = colon < 0 ? text : text.slice(0, colon)
   if (host === "" || notInHosts.some((character) => text.includes(character))) return false
-  if (colon < 0) return true
-  const port = text.slice(colon + 1)
-  return /^\d+$/.test(port) && Number(port) <= 65_535
+  return colon < 0 || isPort(text.slice(colon + 1))
 }
 
 const notInHosts = ["/", "?", "#", "@", "\\", "+", "*"]

@@ -143,7 +143,7 @@ export interface Options {
   readonly mode?: Mode | undefined
   /** Bytes that were read off the stream already, behind the opening handshake. Default: none. */
   readonly head?: Uint8Array | undefined
-  /** What to take from the peer; see `Limits`. */
+  /** What to take from the peer; see `Limits`. Of frames only their size is limited here, the rest by a `Websocket` over the stream. */
   readonly limits?: Limits.Options | undefined
   /** Whether an extension that uses RSV1 was negotiated. Default: false. */
   readonly rsv1?: boolean | undefined

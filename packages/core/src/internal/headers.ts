@@ -40,6 +40,9 @@ export const isFieldValue = (text: string): boolean =>
 /** Whether the text is visible ASCII, at least one character. */
 export const isVisible = (text: string): boolean => text !== "" && every(text, (code) => code > 0x20 && code < 0x7f)
 
+/** Whether the text is a port of TCP, in decimal digits (RFC 3986 3.2.3). */
+export const isPort = (text: string): boolean => text !== "" && every(text, isDigit) && Number(text) <= 65_535
+
 /** Whether the text may stand as a request target (RFC 9112 3.2.1): a path, with a query or without, and no fragment. */
 export const isRequestTarget = (text: string): boolean => isVisible(text) && text.startsWith("/") && !text.includes("#")
 
@@ -59,8 +62,10 @@ const lowerCase = (text: string): string => (every(text, (code) => code < 0x80) 
 
 const isSpace = (code: number): boolean => code === 0x20 || code === 0x09
 
+const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39
+
 const isAlphanumeric = (code: number): boolean =>
-  (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a)
+  isDigit(code) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a)
 
 const isTokenCharacter = (code: number): boolean =>
   isAlphanumeric(code) || "!#$%&'*+-.^_`|~".includes(String.fromCharCode(code))
