@@ -37,6 +37,7 @@ it("SECURITY.md has the limits and deadlines that hold by default", () => {
     "`idleDeadline` of a server": time(WebsocketServer.defaultIdleDeadline),
     "`closeDeadline`": time(Websocket.defaultCloseDeadline),
     "`drainDeadline` of a server": time(WebsocketServer.defaultDrainDeadline),
+    "`handlerDeadline` of a server": time(WebsocketServer.defaultHandlerDeadline),
     "`linger` of a `WebsocketStream`": time(WebsocketStream.defaultLinger),
     // Of these there are no constants: "follows nothing unless asked to", "How long a connection may live".
     "`maxRedirects` of a client": "0",
