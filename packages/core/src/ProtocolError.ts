@@ -186,11 +186,14 @@ const describe = (reason: Reason): string => {
 
 const advice = (reason: Reason): string => {
   const option = optionOf[reason._tag]
-  return option === undefined ? "" : `; raise limits.${option} to accept it`
+  if (option === undefined) return ""
+  // Which a frame may have unless told otherwise: raised alone, that of frames would have the message refused for its own size.
+  const other = reason._tag === "FrameTooLarge" ? ", or limits.maxFrameSize where that is less" : ""
+  return `; raise limits.${option} to accept it${other}`
 }
 
 const optionOf: { readonly [Tag in Reason["_tag"]]?: string } = {
-  FrameTooLarge: "maxFrameSize",
+  FrameTooLarge: "maxMessageSize",
   MessageTooLarge: "maxMessageSize",
   TooManyFragments: "maxFragments",
   TooMuchHeld: "maxHeldBytes",

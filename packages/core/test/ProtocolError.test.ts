@@ -141,7 +141,7 @@ const messages: { readonly [T in FrameTag]: string } = {
   LengthNotMinimal: "a length that fits in fewer bytes takes 2 (RFC 6455 5.2)",
   LengthTopBit: "the most significant bit of a 64-bit length is set (RFC 6455 5.2)",
   FrameTooLarge: "max frame size is 0 bytes, the peer announced 1 or more (RFC 6455 10.4); " +
-    "raise limits.maxFrameSize to accept it"
+    "raise limits.maxMessageSize to accept it, or limits.maxFrameSize where that is less"
 }
 
 describe("ProtocolError", () => {
