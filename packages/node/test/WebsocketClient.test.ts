@@ -93,24 +93,55 @@ describe("WebsocketClient.connectStream", () => {
     }))
 
   for (
-    const url of [
-      "",
-      "/chat",
-      "127.0.0.1:80",
-      "http://127.0.0.1/",
-      "ftp://127.0.0.1/",
-      "ws://",
-      "ws://127.0.0.1:66000/"
-    ]
+    const [expected, urls] of [
+      ["an absolute URL of scheme ws: or wss:", [
+        "",
+        "/chat",
+        "127.0.0.1:80",
+        "http://127.0.0.1/",
+        "http://127.0.0.1:66000/",
+        "ftp://127.0.0.1/"
+      ]],
+      ["one whose host is a name or an address", [
+        "ws://",
+        "ws://:80/path",
+        "ws://a b/",
+        "ws://a b:66000/",
+        "ws://[::1:80/",
+        "ws://256.0.0.1/"
+      ]],
+      ["one whose port is a number from 0 to 65535", [
+        "ws://127.0.0.1:66000/",
+        "wss://127.0.0.1:99999",
+        "WS://[::1]:66000?a:b",
+        "ws:127.0.0.1:66000/",
+        " ws://host:80a/",
+        "ws://host:-1/",
+        "ws://host:80:80/"
+      ]]
+    ] as const
   ) {
-    it.live(`the URL ${JSON.stringify(url)} is refused by name`, () =>
-      Effect.gen(function*() {
-        const reason = yield* refusal(url)
-        if (reason._tag !== "InvalidOption") return assert.fail(reason.message)
-        assert.deepInclude(reason.error, { option: "url", value: url })
-        assert.include(reason.message, "an absolute URL of scheme ws: or wss:")
-      }))
+    for (const url of urls) {
+      it.live(`the URL ${JSON.stringify(url)} is refused by name: it must be ${expected}`, () =>
+        Effect.gen(function*() {
+          const reason = yield* refusal(url)
+          if (reason._tag !== "InvalidOption") return assert.fail(reason.message)
+          assert.deepInclude(reason.error, { option: "url", value: url })
+          assert.include(reason.message, expected)
+        }))
+    }
   }
+
+  it.live("what is before a wrong port, or a missing host, is not shown, and is not taken for them", () =>
+    Effect.gen(function*() {
+      const port = yield* refusal("ws://user:secret@127.0.0.1:66000/")
+      assert.strictEqual(
+        port.message,
+        "url is ***@127.0.0.1:66000/, it must be one whose port is a number from 0 to 65535"
+      )
+      const host = yield* refusal("ws://user:secret@/")
+      assert.strictEqual(host.message, "url is ***@/, it must be one whose host is a name or an address")
+    }))
 
   it.live("a fragment in the URL is refused", () =>
     Effect.gen(function*() {

@@ -19,9 +19,8 @@ export const parse = (url: string | URL, headers: HeaderLines = []): Result.Resu
   // A URL parser drops the ends of lines, and what it makes of the rest is not what was written.
   if (hasControls(String(url))) return wrong("free of control characters", JSON.stringify(redacted(String(url))))
   const parsed = URL.parse(url)
-  if (parsed === null || (parsed.protocol !== "ws:" && parsed.protocol !== "wss:")) {
-    return wrong("an absolute URL of scheme ws: or wss:")
-  }
+  if (parsed === null) return wrong(flawOf(String(url)))
+  if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:") return wrong(ofScheme)
   // RFC 6455 3: "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used".
   if (parsed.hash !== "") return wrong("free of a fragment")
   const authorization = basicAuth(parsed)
@@ -33,6 +32,17 @@ export const parse = (url: string | URL, headers: HeaderLines = []): Result.Resu
       : [["Authorization", authorization.success], ...headers]
   })
 }
+
+// What one must be that is none: URL parsers do not tell.
+const flawOf = (url: string): string => {
+  if (!/^ *wss?:/i.test(url)) return ofScheme
+  const withoutPort = url.replace(/^( *wss?:\/*[^/?#]+):[^:@/?#\]]*(?=[/?#]|$)/i, "$1")
+  return withoutPort !== url && URL.canParse(withoutPort)
+    ? "one whose port is a number from 0 to 65535"
+    : "one whose host is a name or an address"
+}
+
+const ofScheme = "an absolute URL of scheme ws: or wss:"
 
 /** The host as a resolver takes it: a literal IPv6 address stands in brackets in a URL, and nowhere else. */
 export const hostname = ({ hostname }: URL): string => hostname.startsWith("[") ? hostname.slice(1, -1) : hostname
