@@ -127,7 +127,8 @@ export class Handshake extends Data.TaggedClass("Handshake")<{ readonly error: R
 
 /**
  * The server answered with a status other than 101: it may ask for a login, send elsewhere, or speak no WebSocket there.
- * `headers` are Node's, their names in lower case; `body` is at most the first KiB of the body, as UTF-8.
+ * `headers` are Node's, their names in lower case; `body` is at most the first KiB of the body, as UTF-8. `redirect` is there where
+ * only `maxRedirects` kept the client from going on: scheme, host and port of where to, as what is behind them may be a secret.
  *
  * @category reasons
  * @since 0.1.0
@@ -136,11 +137,14 @@ export class Refused extends Data.TaggedClass("Refused")<{
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly body: string
+  readonly redirect?: string | undefined
 }> {
   get message(): string {
     const name = STATUS_CODES[this.status]
     const status = name === undefined ? `${this.status}` : `${this.status} ${name}`
-    return `the server answered with status ${status} instead of 101 (RFC 6455 4.1)`
+    const { redirect } = this
+    const advice = redirect === undefined ? "" : `: it redirects to ${redirect}, raise maxRedirects to follow it`
+    return `the server answered with status ${status} instead of 101 (RFC 6455 4.1)${advice}`
   }
 }
 

@@ -58,6 +58,29 @@ describe("maxRedirects", () => {
       yield* Effect.forEach(yield* Queue.clear(sockets), gone)
     }))
 
+  for (const maxRedirects of [undefined, 0, 2]) {
+    it.live(`says of a redirect that it does not follow where it leads and what to raise: ${maxRedirects}`, () =>
+      Effect.gen(function*() {
+        let location = ""
+        const { port, url } = yield* serveRedirects(() => redirect(location))
+        location = `http://user:secret@127.0.0.1:${port}/a?secret`
+        const reason = yield* refusal(url, { maxRedirects })
+        assert.deepInclude(reason, { _tag: "Refused", redirect: `ws://127.0.0.1:${port}` })
+        assert.strictEqual(
+          reason.message,
+          "the server answered with status 302 Found instead of 101 (RFC 6455 4.1): " +
+            `it redirects to ws://127.0.0.1:${port}, raise maxRedirects to follow it`
+        )
+      }))
+  }
+
+  it.live("advises nothing for a redirect that it would not follow either way", () =>
+    Effect.gen(function*() {
+      const { url } = yield* serveRedirects(() => redirect("ftp://127.0.0.1/"))
+      const { message } = yield* refusal(url)
+      assert.strictEqual(message, "the server answered with status 302 Found instead of 101 (RFC 6455 4.1)")
+    }))
+
   it.live("does not wait for the body of a redirect", () =>
     Effect.gen(function*() {
       const { url } = yield* serveRedirects(() => "HTTP/1.1 302 Found\r\nLocation: /end\r\nContent-Length: 9\r\n\r\n")

@@ -110,11 +110,12 @@ const hop = (
         // Node takes it for no upgrade for want of the headers.
         if (status === 101) return yield* distrust(new ResponseError({ reason: { _tag: "NotUpgraded" } }))
         yield* Effect.annotateCurrentSpan("http.response.status_code", status)
-        const next = redirects > 0 ? Redirect.next(target, status, headers) : undefined
-        if (next !== undefined) return yield* redirect(next)
+        const next = Redirect.next(target, status, headers)
+        if (next !== undefined && redirects > 0) return yield* redirect(next)
         // A server that takes its time to say why is not worth more of ours.
         yield* Effect.timeoutOption(body.complete, yield* left)
-        return yield* new OpenError({ reason: new Refused({ status, headers, body: body.text }) })
+        const leadsTo = next !== undefined && Result.isSuccess(next) ? { redirect: next.success.url.origin } : undefined
+        return yield* new OpenError({ reason: new Refused({ status, headers, body: body.text, ...leadsTo }) })
       }))
   }).pipe(Effect.catchTag("Redirected", (redirected) => hop(plan, redirected.target, left, redirects - 1)))
 
