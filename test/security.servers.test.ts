@@ -61,7 +61,8 @@ describe("R14: headers that a parser makes something else of", () => {
       ]],
       ["two keys", requestWith("", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"), [400]],
       ["two versions", requestWith("", "Sec-WebSocket-Version: 13\r\n"), [426]],
-      ["a body", requestWith("Content-Length: 5\r\n", "") + "Hello", [101, 400]],
+      ["a body", requestWith("Content-Length: 5\r\n", "") + "Hello", [400]],
+      ["a body in chunks", requestWith("Transfer-Encoding: chunked\r\n", "") + "5\r\nHello\r\n0\r\n\r\n", [400]],
       ["a header __proto__", requestWith("__proto__: a\r\nconstructor: b\r\n", ""), [101]],
       ["a header that folds", requestWith("X-A: b\r\n c\r\n", ""), [400]],
       ["a NUL in a header", requestWith("X-A: \0\r\n", ""), [400]]

@@ -65,6 +65,7 @@ const opens: ReadonlyArray<
   ["RFC 7692 5: compression, offered behind another extension", {
     headers: { "Sec-WebSocket-Extensions": "unknown, permessage-deflate; client_max_window_bits" }
   }, { "sec-websocket-extensions": "permessage-deflate; server_no_context_takeover; client_no_context_takeover" }],
+  ["RFC 9110 8.6: content of no length", { headers: { "Content-Length": "0" } }, {}],
   ["RFC 6455 9.1: a parameter in quotes", {
     headers: { "Sec-WebSocket-Extensions": `permessage-deflate; server_max_window_bits="10"` }
   }, {
@@ -84,6 +85,8 @@ const refused: ReadonlyArray<readonly [name: string, changes: http.Changes, stat
   ["RFC 6455 4.4: no version", { headers: { "Sec-WebSocket-Version": undefined } }, 426],
   ["RFC 6455 4.4: another version", { headers: { "Sec-WebSocket-Version": "8" } }, 426],
   ["RFC 6455 4.1: a subprotocol twice", { headers: { "Sec-WebSocket-Protocol": "chat, chat" } }, 400],
+  ["RFC 9110 7.8: content by its length", { headers: { "Content-Length": "5" } }, 400],
+  ["RFC 9110 7.8: content in chunks", { headers: { "Transfer-Encoding": "chunked" } }, 400],
   ["RFC 6455 9.1: extensions that break the grammar", {
     headers: { "Sec-WebSocket-Extensions": "permessage-deflate; =1" }
   }, 400]

@@ -10,6 +10,7 @@
  * | `NotAnUpgrade` | 426, `Upgrade: websocket` | 4.2.1 |
  * | `UnsupportedVersion` | 426, `Sec-WebSocket-Version: 13` | 4.4 |
  * | `InvalidKey` | 400 | 4.2.1 |
+ * | `HasContent` | 400 | 9110 7.8 |
  * | `InvalidSubprotocols` | 400 | 4.1 |
  * | `InvalidExtensions` | 400 | 9.1 |
  * | `ForbiddenOrigin` | 403 | 4.2.2 |
@@ -40,6 +41,8 @@ export type RequestReason =
   | { readonly _tag: "NotAnUpgrade" }
   | { readonly _tag: "UnsupportedVersion"; readonly version: string | undefined }
   | { readonly _tag: "InvalidKey"; readonly key: string | undefined }
+  /** By which header. A length of 0 is none. */
+  | { readonly _tag: "HasContent"; readonly header: "Content-Length" | "Transfer-Encoding" }
   | { readonly _tag: "InvalidSubprotocols"; readonly subprotocols: string }
   | { readonly _tag: "InvalidExtensions"; readonly extensions: string }
   | { readonly _tag: "ForbiddenOrigin"; readonly origin: string }
@@ -70,13 +73,13 @@ export class RequestError extends Data.TaggedError("RequestError")<{ readonly re
     return requestRules[this.reason._tag].status
   }
 
-  /** The section of RFC 6455 that holds the rule. */
+  /** The section of RFC 6455 that holds the rule; with the number of another RFC in front, a section of that. */
   get section(): string {
     return requestRules[this.reason._tag].section
   }
 
   override get message(): string {
-    return `${describeRequest(this.reason)} (RFC 6455 ${this.section})`
+    return `${describeRequest(this.reason)} (RFC ${this.section.includes(" ") ? "" : "6455 "}${this.section})`
   }
 }
 
@@ -108,6 +111,7 @@ const requestRules = {
   NotAnUpgrade: { status: 426, section: "4.2.1" },
   UnsupportedVersion: { status: 426, section: "4.4" },
   InvalidKey: { status: 400, section: "4.2.1" },
+  HasContent: { status: 400, section: "9110 7.8" },
   InvalidSubprotocols: { status: 400, section: "4.1" },
   InvalidExtensions: { status: 400, section: "9.1" },
   ForbiddenOrigin: { status: 403, section: "4.2.2" }
@@ -127,6 +131,8 @@ const describeRequest = (reason: RequestReason): string => {
       return `Sec-WebSocket-Version must be 13, it is ${reason.version ?? "missing"}`
     case "InvalidKey":
       return `Sec-WebSocket-Key must be 16 bytes in Base64, it is ${reason.key === undefined ? "missing" : "not"}`
+    case "HasContent":
+      return `an opening handshake has no content, which would be taken for frames: send it without ${reason.header}`
     case "InvalidSubprotocols":
       return "Sec-WebSocket-Protocol must list tokens, each of them once"
     case "InvalidExtensions":

@@ -13,6 +13,7 @@ import * as Result from "effect/Result"
 import { RequestError, type RequestReason, ResponseError, type ResponseReason } from "./HandshakeError.ts"
 import { parseExtensions } from "./internal/extensions.ts"
 import {
+  contentHeader,
   hasToken,
   isBase64Of16Bytes,
   isFieldValue,
@@ -124,6 +125,10 @@ export const read = ({ headers, httpVersion, method }: ReceivedRequest): Result.
   if (version !== "13") return deny({ _tag: "UnsupportedVersion", version })
   const key = line(headers, "sec-websocket-key")
   if (key === undefined || !isBase64Of16Bytes(key)) return deny({ _tag: "InvalidKey", key })
+  // RFC 9110 7.8: "A client cannot begin using an upgraded protocol on the connection until it has completely sent the request
+  // message". The content of this one would be read as frames.
+  const header = contentHeader(headers)
+  if (header !== undefined) return deny({ _tag: "HasContent", header })
   const protocolLine = line(headers, "sec-websocket-protocol")
   const subprotocols = protocolLine === undefined ? noSubprotocols : list(protocolLine)
   // RFC 6455 4.1: "The elements that comprise this value MUST be non-empty strings [...] and MUST all be unique strings."

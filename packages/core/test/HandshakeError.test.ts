@@ -89,6 +89,25 @@ const requestCases: { readonly [T in RequestTag]: RequestCase } = {
       `Sec-WebSocket-Key must be 16 bytes in Base64, it is ${key === undefined ? "missing" : "not"} (RFC 6455 4.2.1)`
     ])
   },
+  HasContent: {
+    status: 400,
+    section: "9110 7.8",
+    cases: ([
+      ["Content-Length", { "content-length": "5" }],
+      ["Content-Length", { "content-length": "0, 5" }],
+      ["Content-Length", { "content-length": ["0", "0"] }],
+      ["Content-Length", { "content-length": "x" }],
+      ["Content-Length", { "content-length": "" }],
+      ["Content-Length", { "content-length": "0x0" }],
+      ["Transfer-Encoding", { "transfer-encoding": "chunked" }],
+      ["Transfer-Encoding", { "transfer-encoding": "" }],
+      ["Transfer-Encoding", { "transfer-encoding": "chunked", "content-length": "0" }]
+    ] as const).map(([header, headers]) => [
+      requestWith(headers),
+      { _tag: "HasContent", header },
+      `an opening handshake has no content, which would be taken for frames: send it without ${header} (RFC 9110 7.8)`
+    ])
+  },
   InvalidSubprotocols: {
     status: 400,
     section: "4.1",

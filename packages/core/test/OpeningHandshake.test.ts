@@ -43,6 +43,12 @@ describe("OpeningHandshake.read", { timeout: 60_000 }, () => {
     assert.deepStrictEqual(subprotocols("chat,, superchat"), ["chat", "superchat"])
   })
 
+  it("takes a length of 0 for no content", () => {
+    for (const length of ["0", "00"]) {
+      assert.deepStrictEqual(read(requestWith({ "content-length": length })), validOffer)
+    }
+  })
+
   it("leaves extensions as they came", () => {
     const extensions = (value: OpeningHandshake.Headers[string]) =>
       read(requestWith({ "sec-websocket-extensions": value })).extensions
@@ -86,7 +92,7 @@ describe("OpeningHandshake.read", { timeout: 60_000 }, () => {
   it("goes through a mebibyte of commas, and of anything else, in one pass", () => {
     const size = 1024 ** 2
     const names = ["upgrade", "connection", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol"]
-    for (const name of [...names, "host", "sec-websocket-extensions"]) {
+    for (const name of [...names, "host", "sec-websocket-extensions", "content-length", "transfer-encoding"]) {
       for (const hostile of [",", " ", "a", "a,", "\t,", "=", "\u00ff", "websocket, upgrade"]) {
         const value = hostile.repeat(size / hostile.length)
         const answer = OpeningHandshake.read(requestWith({ [name]: value }))

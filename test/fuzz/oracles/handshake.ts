@@ -18,6 +18,7 @@ export const request = (
   if (!isUpgrade(value)) return "NotAnUpgrade"
   if (value("sec-websocket-version") !== "13") return "UnsupportedVersion"
   if (!/^[A-Za-z0-9+/]{22}==$/.test(value("sec-websocket-key") ?? "")) return "InvalidKey"
+  if (value("transfer-encoding") !== undefined || !/^0+$/.test(value("content-length") ?? "0")) return "HasContent"
   if (names?.every((name) => token.test(name)) === false) return "InvalidSubprotocols"
   if (names !== undefined && (names.length === 0 || new Set(names).size < names.length)) return "InvalidSubprotocols"
   if (extensions !== undefined && Extensions.parse(extensions) === undefined) return "InvalidExtensions"

@@ -49,7 +49,9 @@ const names = [
   "host",
   "origin",
   "__proto__",
-  "constructor"
+  "constructor",
+  "content-length",
+  "transfer-encoding"
 ]
 
 const text = Generator.string([
@@ -87,7 +89,8 @@ const text = Generator.string([
   "?",
   "#",
   "null",
-  "a".repeat(300)
+  "a".repeat(300),
+  "0"
 ], 5)
 
 const header = Generator.struct<Header>({ name: Generator.choice(names), lines: Generator.list(text, 3) })

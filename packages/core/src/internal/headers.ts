@@ -13,6 +13,15 @@ export const line = (headers: Headers, name: string): string | undefined => {
   return value === undefined || typeof value === "string" ? value : value.join(", ")
 }
 
+/** The header by which a request has content (RFC 9112 6.3), `undefined` if it has none. */
+export const contentHeader = (headers: Headers): "Content-Length" | "Transfer-Encoding" | undefined => {
+  if (headers["transfer-encoding"] !== undefined) return "Transfer-Encoding"
+  const length = line(headers, "content-length")
+  return length === undefined || (length !== "" && every(length, (code) => code === 0x30))
+    ? undefined
+    : "Content-Length"
+}
+
 /** The elements of a comma-separated list, trimmed, without empty ones (RFC 9110 5.6.1). */
 export const list = (value: string): ReadonlyArray<string> =>
   value.split(",").map(trim).filter((element) => element !== "")
