@@ -52,9 +52,7 @@ export class HeadParser {
     isUpgrade: boolean
   ): number => {
     if (isUpgrade && method === get && major === 1 && minor === 1 && !this.isInParts) {
-      const headers = join(lines)
-      // Of Node's versions some give a body to whoever takes the upgrade, and some do not.
-      if (!("content-length" in headers || "transfer-encoding" in headers)) this.upgrade = { url, headers }
+      this.upgrade = { url, headers: join(lines) }
     }
     return endOfHttp
   }
