@@ -63,9 +63,38 @@ export class Websocket extends Context.Service<Websocket, {
   readonly receiveAll: Effect.Effect<NonEmptyReadonlyArray<Message.Message>, ReadError>
 
   /**
-   * The next message piece by piece, as its bytes arrive, without ever holding it whole unless it is compressed. Its size is
-   * limited as any message's is: raise `limits.maxMessageSize` for what is to come. The scope ends the receiving: what was not
-   * taken of the message by then is dropped.
+   * The next message piece by piece, as its bytes arrive, without ever holding it whole; one that is there already, or compressed, is
+   * given whole. Its size is limited as any message's is: raise `limits.maxMessageSize` for what is to come.
+   *
+   * One message at a time: who asks for another waits for the end of this one. The scope ends the receiving: what was not taken of
+   * the message by then is dropped. The pieces are the scope's, and can be run once: whoever runs them behind it, or again, may wait
+   * for ever.
+   *
+   * **Example** (A scope for each message)
+   *
+   * ```ts
+   * import { type Websocket, WebsocketClient, WebsocketServer } from "@websocket-stream/node"
+   * import { Effect, Stream } from "effect"
+   *
+   * const measure = (ws: Websocket.Websocket["Service"]) =>
+   *   Effect.scoped(Effect.gen(function*() {
+   *     const { pieces, type } = yield* ws.receiveStream
+   *     const size = yield* Stream.runFold(pieces, () => 0, (size, piece) => size + piece.length)
+   *     yield* ws.send(`${type}, ${size} bytes`)
+   *   }))
+   *
+   * const program = Effect.gen(function*() {
+   *   const server = yield* WebsocketServer.make({ host: "127.0.0.1", port: 0, limits: { maxMessageSize: 10_000_000 } })
+   *   yield* Effect.forkScoped(server.run((ws) => Effect.forever(measure(ws))))
+   *   const ws = yield* WebsocketClient.connect(WebsocketServer.url(server.address))
+   *   yield* ws.sendStream("binary", Stream.make(new Uint8Array(1_500_000), new Uint8Array(500_000)))
+   *   yield* ws.send("Hello")
+   *   const answers = [yield* ws.receive, yield* ws.receive]
+   *   return answers.map((message) => message._tag === "Text" && message.text)
+   * })
+   *
+   * await Effect.runPromise(Effect.scoped(program)) // => ["binary, 2000000 bytes", "text, 5 bytes"]
+   * ```
    */
   readonly receiveStream: Effect.Effect<
     { readonly type: "text" | "binary"; readonly pieces: Stream.Stream<Uint8Array, ReadError> },
