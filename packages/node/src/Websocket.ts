@@ -106,8 +106,8 @@ export class Websocket extends Context.Service<Websocket, {
    * Runs an effect for each message, one after the other, until the connection is closed cleanly, which is by a Close frame of
    * each side, whatever its code: `closed` tells that. An end of any other kind is a failure, as a failure of the effect is. The
    * cheapest way to receive: no fiber is parked between messages. Where an effect fails, or is interrupted, the messages behind its
-   * own are there for whoever receives next. Each effect runs in a fiber of its own, with which ends what it forks by `forkChild`:
-   * what is to go on is forked by `forkScoped` or `forkIn`.
+   * own are there for whoever receives next. The effects of messages that are there together run in one fiber, one after the other:
+   * with it ends what they fork by `forkChild`, and not with the message. What is to go on is forked by `forkScoped` or `forkIn`.
    */
   readonly runForEach: <E, R>(
     f: (message: Message.Message) => Effect.Effect<unknown, E, R>
@@ -118,7 +118,11 @@ export class Websocket extends Context.Service<Websocket, {
     f: (messages: NonEmptyReadonlyArray<Message.Message>) => Effect.Effect<unknown, E, R>
   ) => Effect.Effect<void, E | ReadError, R>
 
-  /** The messages, until the connection is closed cleanly, as `runForEach` has it; an end of any other kind is a failure. */
+  /**
+   * The messages, until the connection is closed cleanly, as `runForEach` has it; an end of any other kind is a failure. A clean close
+   * of any code ends the stream, so that who connects again for some of them looks at `closed`. It takes all messages that there are
+   * at a time: where it is interrupted, or what is done with them fails, those in hand are gone.
+   */
   readonly messages: Stream.Stream<Message.Message, ReadError>
 
   /**
