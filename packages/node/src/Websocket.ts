@@ -334,10 +334,14 @@ export const make = (
  *
  * **Gotchas**
  *
- * It waits until the slowest has room, so that a sender is held up as by `send`. To wait for nobody, or not for long, interrupt it:
- * who has not got the message by then does not get it, and no half of it.
+ * It waits until the slowest has room, so that a sender is held up as by `send`. Not to wait for long, interrupt it: who has not got
+ * the message by then does not get it, and no half of it. One member that does not read costs each message all of that time, until
+ * the server's `idleDeadline` cuts it: a second would be one message a second from each sender. Too short a time passes over others,
+ * and 0 does: who is behind the first 1,024, or gets it compressed, has it a little later. A receiver takes some 3
+ * microseconds, so that 20 milliseconds are enough for 5,000. Where nobody is to wait at all, let each member take from a
+ * `PubSub.sliding`, and miss what it is too slow for.
  *
- * **Example** (Everybody hears what anybody says, and nobody waits for who is slow for more than a second)
+ * **Example** (Everybody hears what anybody says, and who is slow holds a message up for 20 milliseconds at most)
  *
  * ```ts
  * import { Websocket, WebsocketClient, WebsocketServer } from "@websocket-stream/node"
@@ -347,7 +351,7 @@ export const make = (
  * const hear = (ws: Websocket.Websocket["Service"]) => {
  *   all.add(ws)
  *   const say = (message: Websocket.Sendable) =>
- *     Websocket.broadcast(all, message).pipe(Effect.timeoutOption("1 second"))
+ *     Websocket.broadcast(all, message).pipe(Effect.timeoutOption("20 millis"))
  *   return ws.runForEach(say).pipe(
  *     Effect.ensuring(Effect.sync(() => all.delete(ws)))
  *   )
