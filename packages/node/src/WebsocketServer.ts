@@ -38,6 +38,34 @@ export type Address =
  * failure or a defect, which is logged and not sent. To end with the `ReadError` or `WriteError` of a connection that is over
  * is no failure. Where a tracer was provided it runs in a span, `websocket.handler`; without one that would only weigh.
  *
+ * The end of its client does not interrupt it: there may be messages yet to receive, and `receive` fails behind the last of them. A
+ * handler that waits for something else has `closed` to look at, without which it stays, and counts among `maxConnections`, until a
+ * `send` fails. What its client sends all the same delays that: `ws.runForEach(() => Effect.void)` in place of `closed` drops it.
+ *
+ * **Example** (A feed that is only pushed)
+ *
+ * ```ts
+ * import { WebsocketClient, WebsocketServer } from "@websocket-stream/node"
+ * import { Deferred, Effect } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const server = yield* WebsocketServer.make({ host: "127.0.0.1", port: 0 })
+ *   const left = yield* Deferred.make<number>()
+ *   yield* Effect.forkScoped(server.run((ws) => {
+ *     const push = Effect.forever(Effect.andThen(ws.send("news"), Effect.sleep("1 hour")))
+ *     return Effect.raceFirst(push, ws.closed).pipe(
+ *       Effect.tap(({ received }) => Deferred.succeed(left, received.code))
+ *     )
+ *   }))
+ *   const ws = yield* WebsocketClient.connect(WebsocketServer.url(server.address))
+ *   const message = yield* ws.receive
+ *   yield* ws.close(4000)
+ *   return [message._tag === "Text" && message.text, yield* Deferred.await(left)]
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => ["news", 4000]
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */
