@@ -161,6 +161,8 @@ export const connect = (
  *
  * Whichever it is, or if it is interrupted: what was dialled is gone by then.
  *
+ * A stream does not tell which of the `subprotocols` the server chose, if any: {@link connect} does.
+ *
  * User and password in the URL are sent as Basic authentication (RFC 7617), unless there is a header `Authorization`. Neither
  * is ever in an error or a span. The span is `websocket.connect`, with host, port, scheme and path.
  *
