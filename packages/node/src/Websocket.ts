@@ -66,9 +66,9 @@ export class Websocket extends Context.Service<Websocket, {
    * The next message piece by piece, as its bytes arrive, without ever holding it whole; one that is there already, or compressed, is
    * given whole. Its size is limited as any message's is: raise `limits.maxMessageSize` for what is to come.
    *
-   * One message at a time: who asks for another waits for the end of this one. The scope ends the receiving: what was not taken of
-   * the message by then is dropped. The pieces are the scope's, and can be run once: whoever runs them behind it, or again, may wait
-   * for ever.
+   * One message at a time: who asks for another waits for the last byte of this one. The scope ends the receiving: what was not taken
+   * of the message by then is dropped. Pieces that came by and by are the scope's, and run once: behind it, or again, they fail with
+   * the reason `Closed`, by us.
    *
    * **Example** (A scope for each message)
    *

@@ -40,7 +40,8 @@ export type Address =
  *
  * The end of its client does not interrupt it: there may be messages yet to receive, and `receive` fails behind the last of them. A
  * handler that waits for something else has `closed` to look at, without which it stays, and counts among `maxConnections`, until a
- * `send` fails. What its client sends all the same delays that: `ws.runForEach(() => Effect.void)` in place of `closed` drops it.
+ * `send` fails, or `handlerDeadline` has passed. What its client sends all the same delays that: `ws.runForEach(() => Effect.void)`
+ * in place of `closed` drops it.
  *
  * **Example** (A feed that is only pushed)
  *
