@@ -11,6 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
 import * as References from "effect/References"
+import * as Scope from "effect/Scope"
 import type { Server, ServerResponse } from "node:http"
 import { buffer } from "node:stream/consumers"
 import { isCollected } from "../../core/test/support/garbage.ts"
@@ -221,6 +222,28 @@ describe("WebsocketUpgrade.runUpgrades, where nobody answers", () => {
       )
       const { rest, status } = yield* exchange(port, request())
       assert.deepStrictEqual([status, rest.length], [500, 0])
+    }))
+
+  it.live("writes nothing into a WebSocket of a longer scope whose handler fails", () =>
+    Effect.gen(function*() {
+      const { port, server } = yield* serve
+      const scope = yield* Effect.scope
+      const accepted = yield* Deferred.make<WebsocketUpgrade.Connection, OpenError>()
+      const fiber = yield* WebsocketUpgrade.runUpgrades(server, (upgrade) =>
+        WebsocketUpgrade.accept(upgrade).pipe(
+          Scope.provide(scope),
+          Deferred.into(accepted),
+          Effect.andThen(Effect.fail("boom"))
+        )).pipe(
+          Effect.provideService(References.MinimumLogLevel, "None"),
+          Effect.forkScoped({ startImmediately: true })
+        )
+      const client = yield* WebsocketClient.connectStream(`ws://127.0.0.1:${port}/`)
+      const { stream } = yield* Deferred.await(accepted)
+      // Waits for the end of the handler.
+      yield* Fiber.interrupt(fiber)
+      yield* stream.write(Opcode.Text, "still here")
+      assert.strictEqual(asText(yield* client.read), "still here")
     }))
 
   it.live("leaves an upgrade alone that its handler has given to somebody else", () =>

@@ -113,8 +113,11 @@ export const openUpgrade = (
     const stream = yield* makeStream(socket, { ...options, role: "server", head, rsv1 }, greeting).pipe(
       Effect.catchTag("OptionError", (error) => misconfigured(upgrade, error))
     )
+    opened.add(socket)
     return { stream, request, subprotocol, deflate }
   })
+
+const opened = new WeakSet<Duplex>()
 
 /** Answers with an HTTP response instead, and closes the socket. Dies of a header that would not stay in its line. */
 export const reject = (upgrade: Pick<Upgrade, "socket">, response: OpeningHandshake.Response): Effect.Effect<void> =>
@@ -125,8 +128,8 @@ export const reject = (upgrade: Pick<Upgrade, "socket">, response: OpeningHandsh
 
 /** Leaves no client without an answer: one that was neither accepted nor rejected gets a 500. */
 export const rejectUnanswered = (socket: Duplex): Effect.Effect<void> =>
-  // Whatever answers also ends by destroying the socket.
-  Effect.suspend(() => socket.destroyed ? Effect.void : reject({ socket }, internalServerError))
+  // Whatever else answers ends by destroying the socket. What was opened may be a longer scope's.
+  Effect.suspend(() => socket.destroyed || opened.has(socket) ? Effect.void : reject({ socket }, internalServerError))
 
 /** For an HTTP server's event `request`: what nobody else answers is no opening handshake. */
 export const answerRequest = (_: IncomingMessage, response: ServerResponse): void => {
