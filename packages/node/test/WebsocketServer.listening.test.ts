@@ -157,6 +157,16 @@ describe("WebsocketServer.attach", () => {
       assert.strictEqual(server.listenerCount("request"), 0)
     }))
 
+  it.live("leaves requests to those who come to listen for them later", () =>
+    Effect.gen(function*() {
+      const { port, server } = yield* serve
+      yield* WebsocketServer.attach(server)
+      server.on("request", (_, response) => response.end("a page"))
+      const page = request({ headers: { Upgrade: undefined, Connection: "close" } })
+      const { rest, status } = yield* exchange(port, page)
+      assert.deepStrictEqual([status, rest.toString()], [200, "a page"])
+    }))
+
   it.live("serves one of node:https", () =>
     Effect.gen(function*() {
       const certificate = Certificate.make()

@@ -149,6 +149,17 @@ describe("WebsocketUpgrade", () => {
       yield* expectEcho(stream)
     }))
 
+  it.live("leaves them also to those who come to listen for them later", () =>
+    Effect.gen(function*() {
+      const { port, server } = yield* serving(echo)
+      const asked = "GET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+      assert.strictEqual((yield* exchange(port, asked)).status, 426)
+      server.on("request", (request, response) => response.writeHead(200).end(`this is ${request.url}`))
+      const { rest, status } = yield* exchange(port, asked)
+      assert.strictEqual(status, 200)
+      assert.include(rest.toString(), "this is /page")
+    }))
+
   for (
     const [option, options] of [
       ["headers.Upgrade", { headers: [["Upgrade", "h2c"]] }],
