@@ -15,7 +15,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as Certificate from "./support/certificate.ts"
 import { dial, exchange, parse, request } from "./support/http.ts"
 import { refusal } from "./support/refusal.ts"
-import { knock, listening, local, logging, type Options, takeClose, until } from "./support/server.ts"
+import { knock, listening, local, logging, manyTurns, type Options, takeClose, until } from "./support/server.ts"
 import { assertWaiting, event, reasonOf, takeAll } from "./support/streams.ts"
 
 const textOf = (message: Message): string => Buffer.from(message.payload).toString()
@@ -89,6 +89,22 @@ describe("The end of a server", () => {
         yield* Scope.close(scope, Exit.void)
       }))
   }
+
+  it.live("waits for the handlers of a run that was interrupted, and drains already", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const scope = yield* Scope.make()
+      const server = yield* Scope.provide(WebsocketServer.make(local), scope)
+      const running = yield* Effect.forkChild(server.run(() => Deferred.await(gate)), { startImmediately: true })
+      const ws = yield* WebsocketClient.connect(WebsocketServer.url(server.address))
+      const draining = yield* Effect.forkChild(Fiber.interrupt(running), { startImmediately: true })
+      yield* reasonOf(ws.receive)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* manyTurns
+      yield* assertWaiting(closing)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.joinAll([draining, closing])
+    }))
 
   it.live("waits for a handler that has it end by its very first step", () =>
     Effect.gen(function*() {

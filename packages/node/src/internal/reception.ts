@@ -140,7 +140,7 @@ export class Reception implements Swept {
         concurrency: "unbounded",
         discard: true
       }),
-      Effect.forEach(this.shifts, (shift) => this.end(shift), { concurrency: "unbounded", discard: true })
+      Effect.forEach(this.allShifts, (shift) => this.end(shift), { concurrency: "unbounded", discard: true })
     ], { concurrency: "unbounded", discard: true })
   }).pipe(Effect.ensuring(Effect.sync(() => Deferred.doneUnsafe(this.closed, Effect.void))))
 
