@@ -97,9 +97,13 @@ export class Io extends Data.TaggedClass("Io")<{
   readonly cause: Error
 }> {
   get message(): string {
-    return `the connection failed: ${this.cause.message}`
+    return `the connection failed: ${messageOf(this.cause)}`
   }
 }
+
+// Node's error of a host with several addresses says nothing itself.
+const messageOf = (cause: Error): string =>
+  cause.message === "" && cause instanceof AggregateError ? cause.errors.map(messageOf).join("; ") : cause.message
 
 /**
  * What was to be written is nothing that the protocol lets us send. No byte of it was queued.

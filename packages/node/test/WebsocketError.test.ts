@@ -49,6 +49,14 @@ describe("messages", () => {
 
   it("S12: Io says what Node says", () => assert.strictEqual(io.message, "the connection failed: read ECONNRESET"))
 
+  it("S12: Io says what became of each address, where Node says only that", () => {
+    const cause = new AggregateError(["127.0.0.1:1", "::1:1"].map((at) => new Error(`connect ECONNREFUSED ${at}`)))
+    assert.strictEqual(
+      new Io({ code: "ECONNREFUSED", errno: undefined, syscall: undefined, cause }).message,
+      "the connection failed: connect ECONNREFUSED 127.0.0.1:1; connect ECONNREFUSED ::1:1"
+    )
+  })
+
   it("S12: Busy says where to go", () => assert.match(new Busy().message, /receive and send there/))
 
   it("S12: the reasons that carry an error say what it says", () => {
