@@ -16,6 +16,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { serve } from "./internal/httpServer.ts"
 import { HttpUpgrade, HttpUpgrades } from "./internal/httpUpgrade.ts"
+import * as Meter from "./internal/meter.ts"
 import { settings } from "./internal/serverOptions.ts"
 import { Timepiece } from "./internal/timepiece.ts"
 import type * as Websocket from "./Websocket.ts"
@@ -137,6 +138,8 @@ export const make = (
     const { websocket, ...listen } = options
     const checked = yield* Effect.mapError(settings(websocket ?? {}), (cause) => new ServeError({ cause }))
     const clock = yield* Clock.Clock
+    // Before anybody connects, so that there is something to read.
+    yield* Meter.currentIf(checked.options.metrics)
     const server = evaluate()
     const http = yield* NodeHttpServer.make(() => server, listen)
     return HttpServer.make({

@@ -2,17 +2,19 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
+import * as WebsocketHttpServer from "@websocket-stream/node/WebsocketHttpServer"
 import type * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { createServer } from "node:http"
 import type { Socket } from "node:net"
 import { encode, text } from "./support/frames.ts"
 import { exchange, request } from "./support/http.ts"
 import { alone, eventually, metered, nothing, type Values, values } from "./support/metrics.ts"
-import { echo, knock, type Options, serving } from "./support/server.ts"
+import { echo, knock, local, type Options, serving } from "./support/server.ts"
 import { takeBytes, turns } from "./support/streams.ts"
 import { scripted } from "./support/websockets.ts"
 
@@ -202,6 +204,29 @@ describe("The metrics", () => {
       yield* use(ours)
       assert.deepInclude(yield* eventually(({ open }) => open === 0), { accepted: 1, messagesReceived: 1 })
     })))
+
+  for (
+    const [name, begin] of [
+      ["a server", serving(echo, metered)],
+      ["an HTTP server", WebsocketHttpServer.make(createServer, { ...local, websocket: { metrics: true } })]
+    ] as const
+  ) {
+    it.live(`of ${name} are there to read before its first connection`, () =>
+      alone(Effect.gen(function*() {
+        yield* begin
+        const snapshot = yield* Metric.snapshot
+        assert.sameMembers(snapshot.map(({ id }) => id), [
+          "websocket.connections.open",
+          "websocket.connections.accepted",
+          "websocket.messages",
+          "websocket.messages",
+          "websocket.io",
+          "websocket.io",
+          "websocket.bytes.buffered",
+          "websocket.ping.duration"
+        ])
+      })))
+  }
 
   it.live("have the names and attributes that they are to have", () =>
     alone(Effect.gen(function*() {

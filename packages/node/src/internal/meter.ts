@@ -36,6 +36,9 @@ export class Meter {
       for (const { bufferedBytes } of connections) bytes += bufferedBytes
       return bytes
     })
+    // A series that begins with its first event has no rate to tell of it.
+    WebsocketMetrics.connectionsAccepted.valueUnsafe(context)
+    WebsocketMetrics.roundTrip.valueUnsafe(context)
   }
 
   opened(connection: Metered): void {
