@@ -14,7 +14,7 @@ import type * as Scope from "effect/Scope"
 import type { IncomingMessage, Server } from "node:http"
 import type { Duplex } from "node:stream"
 import { forgetting } from "./internal/forgetting.ts"
-import { logUnlessEnd } from "./internal/handlerEnd.ts"
+import { logUnlessEnd, type Stage } from "./internal/handlerEnd.ts"
 import * as Opening from "./internal/upgrade.ts"
 import type { OpenError } from "./WebsocketError.ts"
 import type * as WebsocketStream from "./WebsocketStream.ts"
@@ -78,7 +78,7 @@ export interface Connection {
  * A request that is no proper opening handshake gets its HTTP status, and the handler never sees it. A server that nobody
  * listens to for requests answers those, too, with a 426.
  *
- * A handler ends when it likes to, or with the `ReadError` or `WriteError` of a connection that ended. Other failures are
+ * A handler ends when it likes to, or with the `ReadError` or `WriteError` of its connection that ended. Other failures are
  * logged, and end their connection alone.
  *
  * **Example** (An echo server)
@@ -169,11 +169,17 @@ export const reject: (upgrade: Upgrade, response: OpeningHandshake.Response) => 
 const answered = <E, R>(
   socket: Duplex,
   handled: Effect.Effect<unknown, E, R>
-): Effect.Effect<unknown, never, Exclude<R, Scope.Scope>> =>
-  Effect.scoped(handled).pipe(
+): Effect.Effect<unknown, never, Exclude<R, Scope.Scope>> => {
+  // As the handler has left it: its scope closes what it has opened.
+  let stage: Stage = "Unopened"
+  const left = Effect.sync(() => {
+    stage = Opening.stageOf(socket)
+  })
+  return Effect.scoped(Effect.onError(handled, () => left)).pipe(
     Effect.onError(() => Opening.rejectUnanswered(socket)),
-    Effect.catchCause(logUnlessEnd)
+    Effect.catchCause((cause) => logUnlessEnd(cause, stage))
   )
+}
 
 const listen = (server: Server, event: "upgrade" | "request", listener: (...args: Array<any>) => void) =>
   Effect.acquireRelease(

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
+import { ReadError } from "@websocket-stream/node/WebsocketError"
 import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -7,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import { dial, exchange, request } from "./support/http.ts"
 import { refusal } from "./support/refusal.ts"
-import { admitting, knock, logging, until } from "./support/server.ts"
+import { admitting, knock, logging, serving, until } from "./support/server.ts"
 
 const neverOpened = () => Effect.die("a handler was run for a client that was not admitted")
 
@@ -115,6 +116,21 @@ describe("What an admission that is no admission gets", () => {
         })
       ))
   }
+
+  it.live("500, and an error in the log where it dies of the end of another connection", () =>
+    logging((logs) =>
+      Effect.gen(function*() {
+        const upstream = yield* serving(() => Effect.void)
+        const asked = Effect.scoped(Effect.flatMap(WebsocketClient.connect(upstream.url), ({ receive }) => receive))
+        const { fiber, port } = yield* admitting({ handler: neverOpened, admit: Effect.orDie(asked) })
+        assert.strictEqual((yield* exchange(port, request())).status, 500)
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(logs.map(({ level, message }) => [level, message]), [
+          ["Error", "WebSocket handler failed"]
+        ])
+        assert.instanceOf(logs[0]?.errors[0], ReadError)
+      })
+    ))
 
   it.effect("503, when it has not ended by the handshake's deadline, and its interruption", () =>
     Effect.gen(function*() {

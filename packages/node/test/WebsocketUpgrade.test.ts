@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
-import type { OpenError, ReadError } from "@websocket-stream/node/WebsocketError"
+import { type OpenError, ReadError } from "@websocket-stream/node/WebsocketError"
 import * as WebsocketUpgrade from "@websocket-stream/node/WebsocketUpgrade"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -287,7 +287,7 @@ it.live("R22: a response that is due to a request before the upgrade is never wr
 
 describe("WebsocketUpgrade.run", () => {
   /** A server whose handler fails as the path tells it to, and what is logged at level Error. */
-  const failing = (errors: { readonly [path: string]: Effect.Effect<never, unknown> }) =>
+  const failing = (errors: { readonly [path: string]: Effect.Effect<unknown, unknown> }) =>
     Effect.gen(function*() {
       const logged = yield* Queue.unbounded<Cause.Cause<unknown>>()
       const logger = Logger.make<unknown, void>(({ cause, logLevel }) => {
@@ -310,6 +310,19 @@ describe("WebsocketUpgrade.run", () => {
         yield* expectEcho(other)
       }))
   }
+
+  it.live("a handler that fails of the end of another connection is logged", () =>
+    Effect.gen(function*() {
+      const upstream = yield* serving(() => Effect.void)
+      const other = Effect.scoped(Effect.flatMap(WebsocketClient.connectStream(upstream.url), ({ read }) => read))
+      const { fiber, logged, url } = yield* failing({ "/other": other })
+      const stream = yield* WebsocketClient.connectStream(`${url}other`)
+      assertClosed(yield* reasonOf(stream.read), "Peer")
+      yield* Fiber.interrupt(fiber)
+      const [error, ...others] = (yield* Queue.clear(logged)).map(Cause.squash)
+      assert.instanceOf(error, ReadError)
+      assert.lengthOf(others, 0)
+    }))
 
   it.live("a connection that its client ended is no error to log", () =>
     Effect.gen(function*() {

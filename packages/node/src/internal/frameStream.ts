@@ -26,6 +26,8 @@ export interface FrameStreamOptions extends Port.PortOptions {
 
 /** Whoever takes a stream over: from then on it is told what the port tells, instead of the stream. */
 export interface Successor extends Port.Listener {
+  /** Whether the connection has ended or is about to, as far as those see it who read or write. */
+  readonly isOver: boolean
   /** The stream's scope has closed: there will be nothing to receive nor to send, and what nobody has taken yet is gone. */
   readonly abandon: () => void
 }
@@ -107,6 +109,12 @@ export class FrameStream implements Successor, Modal {
 
   get awaitWritable(): Effect.Effect<void, WriteError> {
     return this.writer.awaitWritable
+  }
+
+  get isOver(): boolean {
+    const { lazyReader, lazyWriter, successor } = this
+    if (successor !== undefined && successor !== this) return successor.isOver
+    return this.port.isOver || lazyReader?.failure !== undefined || lazyWriter?.closed !== undefined
   }
 
   get blocks(): boolean {

@@ -15,7 +15,7 @@ import type { Handler, RunOptions } from "../WebsocketServer.ts"
 import { closeCodeOf } from "./closed.ts"
 import { closing } from "./closing.ts"
 import { FrameStream } from "./frameStream.ts"
-import { isEnd, logOverrun, logUnlessEnd } from "./handlerEnd.ts"
+import { isExpected, logOverrun, logUnlessEnd, type Stage } from "./handlerEnd.ts"
 import { MessageStream } from "./messageStream.ts"
 import { OwnScope } from "./ownScope.ts"
 import { ReceivedRequest } from "./receivedRequest.ts"
@@ -43,8 +43,8 @@ interface Entry {
 
 export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
   vigil: Vigil | undefined = undefined
-  /** Whether the connection was over, or had not begun, when its handler ended. */
-  wasOver = false
+  /** How far the connection had come when its handler ended. */
+  stage: Stage = "Unopened"
   private readonly host: Host<A, E, R, RA>
   // Until the connection is open: what comes before the end of a fiber is held until then.
   private entry: Entry | undefined
@@ -147,11 +147,11 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
   leave(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
     const { reception, shift } = this.host
     // As the handler has left it: what else fails so is a connection of its own, or a bug.
-    this.wasOver = this.vigil === undefined || this.vigil.stream.isOver
+    if (this.vigil !== undefined) this.stage = this.vigil.stream.isOver ? "Over" : "Open"
     return Effect.exit(Scope.close(this, exit)).pipe(
       Effect.tap(() => this.close(exit)),
       Effect.tap(() => this.vigil?.isOverrun === true ? logOverrun : Effect.void),
-      Effect.flatMap((closed) => Effect.andThen(logFailure(exit, this.wasOver), logFailure(closed))),
+      Effect.flatMap((closed) => Effect.andThen(logFailure(exit, this.stage), logFailure(closed, "Over"))),
       Effect.ensuring(Effect.sync(() => {
         shift.guests.delete(this)
         reception.left()
@@ -205,8 +205,8 @@ const stay = Effect.onExit(
 
 const tookTooLong = () => new Refusal({ status: 503, body: "it took too long to find out who may connect\n" })
 
-const logFailure = (exit: Exit.Exit<unknown, unknown>, wasOver?: boolean): Effect.Effect<void> =>
-  Exit.isSuccess(exit) ? Effect.void : logUnlessEnd(exit.cause, wasOver)
+const logFailure = (exit: Exit.Exit<unknown, unknown>, stage: Stage): Effect.Effect<void> =>
+  Exit.isSuccess(exit) ? Effect.void : logUnlessEnd(exit.cause, stage)
 
 // Named by OpenTelemetry's semantic conventions. Not the query, nor any other header: there may be secrets in them.
 const traced = <A, E, R>(
@@ -215,7 +215,7 @@ const traced = <A, E, R>(
 ): Effect.Effect<unknown, E, R> =>
   // The end of a connection is no failure of the span. Asks for no parent, whatever its type says.
   Effect.withSpan(
-    Effect.catchIf(visit, (error) => guest.wasOver && isEnd(error), () => Effect.void),
+    Effect.catchIf(visit, (error) => isExpected(error, guest.stage), () => Effect.void),
     "websocket.handler",
     {
       kind: "server",

@@ -5,10 +5,16 @@ import * as Effect from "effect/Effect"
 import { OpenError, ReadError, WriteError } from "../WebsocketError.ts"
 import { Refusal } from "../WebsocketRequest.ts"
 
-/** Whether the error says that the connection ended, or was refused, which is no fault of a handler's. */
-export const isEnd = (error: unknown): error is ReadError | WriteError | OpenError | Refusal | RequestError =>
-  error instanceof ReadError || error instanceof WriteError || error instanceof Refusal ||
-  error instanceof RequestError || isBadRequest(error)
+/** How far a connection has come. */
+export type Stage = "Unopened" | "Open" | "Over"
+
+/** Whether the error says that a connection ended. Whose that was it does not say. */
+export const isEnd = (error: unknown): error is ReadError | WriteError =>
+  error instanceof ReadError || error instanceof WriteError
+
+// That the connection was not to be opened, which is no fault of a handler's, either.
+const isRefusal = (error: unknown): error is OpenError | Refusal | RequestError =>
+  error instanceof Refusal || error instanceof RequestError || isBadRequest(error)
 
 /** What was thrown or failed with, nothing for an interruption. */
 export const errorOf = (reason: Cause.Reason<unknown>): unknown => {
@@ -22,13 +28,17 @@ export const errorOf = (reason: Cause.Reason<unknown>): unknown => {
   }
 }
 
-/** Logs why a connection's fiber failed. The end of a connection is no news of one that is over. */
-export const logUnlessEnd = (cause: Cause.Cause<unknown>, isOver = true): Effect.Effect<void> =>
+/** Logs why a connection's fiber failed: what may be expected at that stage is no news. */
+export const logUnlessEnd = (cause: Cause.Cause<unknown>, stage: Stage): Effect.Effect<void> =>
   // Each of them: a bug beside the end of the connection, in a finalizer say, is still one. Effect makes defects of the failures
   // next to it.
-  cause.reasons.every((reason) => reason._tag === "Interrupt" || (isOver && isEnd(errorOf(reason))))
+  cause.reasons.every((reason) => reason._tag === "Interrupt" || isExpected(errorOf(reason), stage))
     ? Effect.logDebug("WebSocket connection ended", cause)
     : Effect.logError("WebSocket handler failed", cause)
+
+/** Whether it is the end of a connection that is over, or a refusal of one that was not opened. */
+export const isExpected = (error: unknown, stage: Stage): boolean =>
+  stage === "Over" ? isEnd(error) : stage === "Unopened" && isRefusal(error)
 
 /** For a handler that was interrupted because its connection had ended long before. */
 export const logOverrun: Effect.Effect<void> = Effect.logWarning(

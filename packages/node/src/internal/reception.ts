@@ -175,7 +175,7 @@ export class Reception implements Swept {
 
   private turnDown(arrival: Arrival, response: OpeningHandshake.Response, cause: Cause.Cause<RequestError>): void {
     this.meter?.refused(response.status)
-    const told = Effect.andThen(reject(arrival, response), logUnlessEnd(cause))
+    const told = Effect.andThen(reject(arrival, response), logUnlessEnd(cause, "Unopened"))
     this.fork(Effect.ensuring(told, Effect.sync(() => this.left())))
   }
 }

@@ -22,6 +22,8 @@ import { Handshake, InvalidOption, OpenError } from "../WebsocketError.ts"
 import type { Connection, Options, Upgrade } from "../WebsocketUpgrade.ts"
 import { deflateOptions } from "./deflate.ts"
 import { finish } from "./duplexPort.ts"
+import type { FrameStream } from "./frameStream.ts"
+import type { Stage } from "./handlerEnd.ts"
 import { defaults, makeStream } from "./makeStream.ts"
 import type { Agreed } from "./messageStream.ts"
 import type { Source } from "./port.ts"
@@ -114,11 +116,17 @@ export const openUpgrade = (
     const stream = yield* makeStream(socket, { ...options, role: "server", head, rsv1 }, greeting).pipe(
       Effect.catchTag("OptionError", (error) => misconfigured(upgrade, error))
     )
-    opened.add(socket)
+    opened.set(socket, stream)
     return { stream, request, subprotocol, deflate }
   })
 
-const opened = new WeakSet<Duplex>()
+/** How far an upgrade has come, by its socket. */
+export const stageOf = (socket: Duplex): Stage => {
+  const stream = opened.get(socket)
+  return stream === undefined ? "Unopened" : stream.isOver ? "Over" : "Open"
+}
+
+const opened = new WeakMap<Duplex, FrameStream>()
 
 /** Answers with an HTTP response instead, and closes the socket. Dies of a header that would not stay in its line. */
 export const reject = (upgrade: Pick<Upgrade, "socket">, response: OpeningHandshake.Response): Effect.Effect<void> =>
