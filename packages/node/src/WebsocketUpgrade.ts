@@ -138,7 +138,7 @@ export const runUpgrades = <E, R>(
       fork(answered(socket, Effect.andThen(Effect.yieldNow, forgetting(() => handler(upgrade)))))
     }
     yield* listen(server, "upgrade", onUpgrade)
-    if (server.listenerCount("request") === 0) yield* listen(server, "request", Opening.answerRequest)
+    if (server.listenerCount("request") === 0) yield* listen(server, "request", Opening.answersOf(server))
     return yield* Effect.never
   }).pipe(Effect.scoped)
 
