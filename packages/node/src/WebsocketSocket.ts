@@ -17,10 +17,12 @@ import * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
 import { networkInterfaces } from "node:os"
 import { closeCodeOf } from "./internal/closed.ts"
+import { errorOf } from "./internal/handlerEnd.ts"
 import { MessageStream } from "./internal/messageStream.ts"
 import { openFailed, socketError } from "./internal/socketErrors.ts"
 import type { Websocket } from "./Websocket.ts"
 import * as WebsocketClient from "./WebsocketClient.ts"
+import type { ReadError, WriteError } from "./WebsocketError.ts"
 import type { WebsocketRequest } from "./WebsocketRequest.ts"
 import * as WebsocketServer from "./WebsocketServer.ts"
 
@@ -151,8 +153,8 @@ export type Admission = WebsocketServer.RunOptions<unknown, WebsocketRequest | S
  *
  * **Details**
  *
- * Fails with a `SocketServerOpenError` that has our `ListenError` as its cause. A handler may end with a `SocketError`; other
- * failures are logged, and end their connection alone. Interrupting `run` drains the connections.
+ * Fails with a `SocketServerOpenError` that has our `ListenError` as its cause. A handler may end with the `SocketError` that its
+ * connection ended with; other failures are logged, and end their connection alone. Interrupting `run` drains the connections.
  *
  * `admit` finds out who may connect, by the headers of the request say. A handler knows nothing of it, nor of the request: for one
  * that has to, `RpcServer.layerProtocolWebsocket` is over an HTTP server, which `WebsocketHttpServer` can be.
@@ -216,7 +218,7 @@ export const layerSocketServer = (
         : yield* Effect.fromResult(inetAddress(server.address))
       return SocketServer.SocketServer.of({
         address,
-        run: (handler) => server.run((ws) => Effect.catchCause(handler(fromWebsocket(ws)), endQuietly), running)
+        run: (handler) => server.run((ws) => Effect.catchCause(handler(fromWebsocket(ws)), endQuietly(ws)), running)
       })
     }).pipe(Effect.mapError((cause) =>
       new SocketServer.SocketServerError({ reason: new SocketServer.SocketServerOpenError({ cause }) })
@@ -269,7 +271,7 @@ const readerOf = (ws: Websocket["Service"]): Effect.Effect<Socket.Reader, never,
   Effect.as(
     Effect.addFinalizer((exit) => leave(ws, closeCodeOf(exit))),
     {
-      pull: Effect.mapBoth(ws.receiveAll, { onFailure: socketError, onSuccess: Arr.map(contentOf) }),
+      pull: Effect.mapBoth(ws.receiveAll, { onFailure: failureOf(ws), onSuccess: Arr.map(contentOf) }),
       upgrade: Socket.SocketUpgradeError.unsupported
     }
   )
@@ -285,20 +287,29 @@ const write = (
   ws: Websocket["Service"],
   chunk: Uint8Array | string | Socket.CloseEvent
 ): Effect.Effect<void, Socket.SocketError> =>
-  Effect.mapError(Socket.isCloseEvent(chunk) ? ws.close(chunk.code, chunk.reason) : ws.send(chunk), socketError)
+  Effect.mapError(Socket.isCloseEvent(chunk) ? ws.close(chunk.code, chunk.reason) : ws.send(chunk), failureOf(ws))
 
 const writeAll = (
   ws: Websocket["Service"],
   chunks: Arr.NonEmptyReadonlyArray<Uint8Array | string>
-): Effect.Effect<void, Socket.SocketError> => Effect.mapError(ws.sendAll(chunks), socketError)
+): Effect.Effect<void, Socket.SocketError> => Effect.mapError(ws.sendAll(chunks), failureOf(ws))
 
-// Expected, also where Effect's own handlers make a defect of it: what became of one connection is no news to the server.
-const endQuietly = <E>(cause: Cause.Cause<E>): Effect.Effect<void, E> => {
-  const error = Cause.squash(cause)
-  return Socket.isSocketError(error) && isEnd(error)
+// Expected, also where Effect's own handlers make a defect of it: what became of its connection is no news to the server.
+const endQuietly = (ws: Websocket["Service"]) => <E>(cause: Cause.Cause<E>): Effect.Effect<void, E> =>
+  !Cause.hasInterruptsOnly(cause) &&
+    cause.reasons.every((reason) => Cause.isInterruptReason(reason) || isEndOf(ws, errorOf(reason)))
     ? Effect.logDebug("WebSocket connection ended", cause)
     : Effect.failCause(cause)
+
+const isEndOf = (ws: Websocket["Service"], error: unknown): boolean =>
+  Socket.isSocketError(error) && owners.get(error) === ws &&
+  (error.reason._tag === "SocketCloseError" || error.reason._tag === "SocketReadError")
+
+const failureOf = (ws: Websocket["Service"]) => (error: ReadError | WriteError): Socket.SocketError => {
+  const failure = socketError(error)
+  owners.set(failure, ws)
+  return failure
 }
 
-const isEnd = ({ reason: { _tag } }: Socket.SocketError): boolean =>
-  _tag === "SocketCloseError" || _tag === "SocketReadError"
+// Of another connection it is no end of this one. Whether this one is over does not tell: its reader has closed it by then.
+const owners = new WeakMap<Socket.SocketError, Websocket["Service"]>()

@@ -171,6 +171,33 @@ describe("WebsocketSocket.layerSocketServer", () => {
       }))
   }
 
+  it.live("logs the end of another connection, and closes with 1011", () =>
+    Effect.gen(function*() {
+      const { layer, logs } = yield* logging
+      const [upstream, { server, url }] = [yield* serve(), yield* serve()]
+      yield* Effect.forkScoped(upstream.server.run(() => Effect.void))
+      const other = yield* WebsocketSocket.toSocket(WebsocketClient.connect(upstream.url))
+      const handler = ({ reader }: Socket.Socket) => Effect.scoped(Effect.andThen(reader, echo(other)))
+      yield* Effect.forkScoped(Effect.provide(server.run(handler), layer))
+      const ws = yield* WebsocketClient.connect(url)
+      assert.strictEqual((yield* ws.closed).received.code, 1011)
+      const [level, cause] = yield* Queue.take(logs)
+      assert.strictEqual(level, "Error")
+      assert.include(cause, "SocketError")
+    }))
+
+  it.live("logs a bug beside the end of a connection", () =>
+    Effect.gen(function*() {
+      const { layer, logs } = yield* logging
+      const { server, url } = yield* serve()
+      const handler = (socket: Socket.Socket) => Effect.ensuring(echo(socket), Effect.die(new Error("a bug")))
+      yield* Effect.forkScoped(Effect.provide(server.run(handler), layer))
+      yield* Effect.flatMap(WebsocketClient.connect(url), (ws) => ws.close())
+      const [level, cause] = yield* Queue.take(logs)
+      assert.strictEqual(level, "Error")
+      assert.include(cause, "a bug")
+    }))
+
   it.live("logs other failures, of a socket's use among them, and closes with 1011", () =>
     Effect.gen(function*() {
       const { layer, logs } = yield* logging
