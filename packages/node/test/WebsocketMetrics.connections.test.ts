@@ -91,6 +91,20 @@ describe("The connections of a server", () => {
       })
     )))
 
+  it.live("that get an answer which cannot be used are refused with 500", () =>
+    // It logs an error.
+    alone(logging(() =>
+      Effect.gen(function*() {
+        const { port } = yield* admitting({
+          handler: () => Effect.void,
+          admit: Effect.void,
+          answer: () => ({ headers: [["bad name", "x"]] })
+        }, metered)
+        yield* exchange(port, request())
+        assert.deepStrictEqual(yield* values, { ...nothing, refused: { 500: 1 } })
+      })
+    )))
+
   it.live("that there is no room for are refused with 503", () =>
     alone(Effect.gen(function*() {
       const { port, url } = yield* serving(echo, { ...metered, maxConnections: 1 })

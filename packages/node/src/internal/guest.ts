@@ -3,6 +3,7 @@
  * step is `leave`, and one object, its scope, for what would otherwise be scopes, finalizers and closures around it.
  */
 import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
+import type { OptionError } from "@websocket-stream/core/OptionError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -108,7 +109,12 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     const { arrival } = this.entry!
     if (shift.isDraining) return reception.turnAway(arrival)
     const opened = this.open(admitted)
-    return Result.isSuccess(opened) ? handler(opened.success, admitted) : misconfigured(arrival, opened.failure)
+    return Result.isSuccess(opened) ? handler(opened.success, admitted) : this.misconfigured(arrival, opened.failure)
+  }
+
+  private misconfigured(arrival: Arrival, error: OptionError): Effect.Effect<never, OpenError> {
+    this.host.reception.meter?.refused(500)
+    return misconfigured(arrival, error)
   }
 
   // In one step, so that whoever interrupts finds the connection unopened or here, where `leave` closes it.
