@@ -4,6 +4,7 @@ import * as WebsocketHttpServer from "@websocket-stream/node/WebsocketHttpServer
 import * as WebsocketMetrics from "@websocket-stream/node/WebsocketMetrics"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
@@ -12,10 +13,13 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
 import { once } from "node:events"
 import { createServer } from "node:http"
 import { type Changes, dial, exchange, request } from "./support/http.ts"
-import { serving, websocket } from "./support/httpServer.ts"
+import { type Options, serving, websocket } from "./support/httpServer.ts"
+import { alone, eventually, nothing, values } from "./support/metrics.ts"
+import { manyTurns } from "./support/server.ts"
 import { event, reasonOf } from "./support/streams.ts"
 
 /** Greets, which says that a connection is open. */
@@ -192,6 +196,116 @@ describe("What a WebsocketHttpServer refuses", () => {
       yield* second.receive
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 })
+
+describe("What a WebsocketHttpServer refuses is counted by the status that the client got", () => {
+  const badHeaders = { headers: [["bad name", "x"]] } as const
+  const routes = Layer.mergeAll(
+    greet,
+    socketRoute,
+    HttpRouter.add("GET", "/denied", HttpServerResponse.text("no", { status: 401 })),
+    HttpRouter.add("GET", "/dies", Effect.die("a bug")),
+    HttpRouter.add("GET", "/own", Effect.fail(HttpServerResponse.empty({ status: 409 }))),
+    websocket("/headers", () => Effect.void, badHeaders),
+    websocket("/buffer", () => Effect.void, { receiveBuffer: 0 }),
+    HttpRouter.add(
+      "GET",
+      "/caught",
+      Effect.as(Effect.ignore(WebsocketHttpServer.upgrade(badHeaders)), HttpServerResponse.empty())
+    ),
+    Layer.provide(websocket("/key", () => Effect.void), needsKey)
+  )
+  const refusals: ReadonlyArray<readonly [name: string, path: string, status: number, headers?: Changes["headers"]]> = [
+    ["by a route", "/denied", 401],
+    ["by a route that dies", "/dies", 500],
+    ["by a route that fails with a response", "/own", 409],
+    ["by no route", "/nowhere", 404],
+    ["by middleware of a route", "/key", 401],
+    ["for headers that cannot be used", "/headers", 500],
+    ["for headers that cannot be used, whatever the route answers then", "/caught", 500],
+    ["for options that cannot be used", "/buffer", 500],
+    ["for its origin", "/", 403, { Origin: "https://elsewhere.test" }],
+    ["for its version", "/socket", 426, { "Sec-WebSocket-Version": "7" }]
+  ]
+  for (const [name, path, status, headers = {}] of refusals) {
+    it.live(`${name}, once`, () =>
+      alone(Effect.gen(function*() {
+        const { port } = yield* quietly(serving(routes, { websocket: { metrics: true } }))
+        const response = yield* exchange(port, request({ line: `GET ${path} HTTP/1.1`, headers }))
+        assert.strictEqual(response.status, status)
+        assert.deepStrictEqual(yield* values, { ...nothing, refused: { [status]: 1 } })
+      })))
+  }
+
+  for (
+    const [name, status, around] of [
+      ["answers", 429, () => Effect.succeed(HttpServerResponse.empty({ status: 429 }))],
+      ["dies", 500, () => Effect.die("a bug")]
+    ] as const
+  ) {
+    it.live(`by middleware of the server that ${name}, once`, () =>
+      alone(Effect.gen(function*() {
+        const { port } = yield* quietly(serving(routes, { around, websocket: { metrics: true } }))
+        assert.strictEqual((yield* exchange(port, request())).status, status)
+        yield* eventually(({ refused }) => refused[status] === 1)
+      })))
+  }
+
+  it.live("and not by what middleware makes of that behind it", () =>
+    alone(Effect.gen(function*() {
+      const around: Options["around"] = (app) =>
+        Effect.as(Effect.exit(app), HttpServerResponse.empty({ status: 200 })) as typeof app
+      const { port } = yield* quietly(serving(routes, { around, websocket: { metrics: true } }))
+      assert.strictEqual((yield* exchange(port, request({ line: "GET /dies HTTP/1.1" }))).status, 500)
+      yield* manyTurns
+      assert.deepStrictEqual((yield* values).refused, { 500: 1 })
+    })))
+
+  it.live("by the end of the server", () =>
+    alone(Effect.gen(function*() {
+      const arrived = yield* Deferred.make<void>()
+      const scope = yield* Scope.make()
+      const slow = HttpRouter.add("GET", "/", Effect.andThen(Deferred.succeed(arrived, undefined), Effect.never))
+      const { port } = yield* Scope.provide(
+        serving(slow, { gracefulShutdownTimeout: 0, websocket: { metrics: true } }),
+        scope
+      )
+      const answer = yield* Effect.forkChild(exchange(port, request()))
+      yield* Deferred.await(arrived)
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual((yield* Fiber.join(answer)).status, 503)
+      assert.deepStrictEqual((yield* values).refused, { 503: 1 })
+    })))
+
+  it.live("and nothing is that is no refusal of a WebSocket", () =>
+    alone(Effect.gen(function*() {
+      const [arrived, ended] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const slow = HttpRouter.add(
+        "GET",
+        "/slow",
+        Effect.andThen(Deferred.succeed(arrived, undefined), Effect.never)
+      )
+      const { connect, port } = yield* quietly(serving(Layer.merge(routes, slow), {
+        websocket: { metrics: true },
+        around: (app) => Effect.ensuring(app, Deferred.succeed(ended, undefined))
+      }))
+      const uncounted = yield* serving(routes)
+      // Opened, a request for something else, one that is gone before it is answered, and a server that was not asked to count.
+      yield* greeted(connect)
+      const plain = { line: "GET /denied HTTP/1.1", headers: { Upgrade: undefined, Connection: "close" } }
+      assert.strictEqual((yield* exchange(port, request(plain))).status, 401)
+      const socket = yield* dial(port)
+      socket.write(request({ line: "GET /slow HTTP/1.1" }))
+      yield* Deferred.await(arrived)
+      socket.resetAndDestroy()
+      yield* Deferred.await(ended)
+      yield* exchange(uncounted.port, request({ line: "GET /denied HTTP/1.1" }))
+      yield* manyTurns
+      assert.deepStrictEqual((yield* values).refused, {})
+    })))
+})
+
+/** Without what is logged of those that die. */
+const quietly = Effect.provide(Logger.layer([]))
 
 describe("R23: clients of a WebsocketHttpServer that reset the connection", () => {
   const cases = [

@@ -5,10 +5,12 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { constVoid } from "effect/Function"
+import * as Exit from "effect/Exit"
+import { constVoid, identity } from "effect/Function"
 import * as Headers from "effect/http/Headers"
 import * as HttpMiddleware from "effect/http/HttpMiddleware"
 import type * as HttpServer from "effect/http/HttpServer"
+import * as HttpServerError from "effect/http/HttpServerError"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Scope from "effect/Scope"
@@ -36,7 +38,8 @@ export const serve = Effect.fnUntraced(function*(
   app: App,
   middleware: HttpMiddleware.HttpMiddleware | undefined
 ) {
-  const answered = settled(app)
+  const counted = all.settings.options.metrics === true ? countingRefusals : identity<App>
+  const answered = counted(settled(app))
   const scope = yield* Effect.scope
   const requests = yield* Scope.make()
   const handlers = yield* Scope.make("parallel")
@@ -46,7 +49,8 @@ export const serve = Effect.fnUntraced(function*(
     answered,
     {
       scope: handlers,
-      middleware: (app: App) => Effect.andThen(ready, Effect.suspend(() => middleware?.(app) ?? app))
+      // Once more, for those whom middleware does not let through.
+      middleware: (app: App) => counted(Effect.andThen(ready, Effect.suspend(() => middleware?.(app) ?? app)))
     }
   )
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -95,6 +99,26 @@ const settled = (app: App): App =>
     )
     return Effect.flatMap(upgrade.enter, (hasRoom) => hasRoom ? admitted : turnedAway)
   })
+
+/** The application, with what it answers counted where that is in place of a WebSocket. */
+const countingRefusals = (app: App): App =>
+  Effect.flatMap(HttpServerRequest, (request) => {
+    const upgrade = HttpUpgrade.of(request)
+    return upgrade === undefined ? app : Effect.onExit(app, (exit) => countRefusal(upgrade, exit))
+  })
+
+const countRefusal = (
+  upgrade: HttpUpgrade,
+  exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown>
+): Effect.Effect<void> => {
+  if (upgrade.wasOpened) return Effect.void
+  if (Exit.isSuccess(exit)) return upgrade.refused(exit.value.status)
+  return Effect.flatMap(
+    HttpServerError.causeResponse(exit.cause),
+    // That of a client which has not waited for one.
+    ([{ status }]) => status === 499 ? Effect.void : upgrade.refused(status)
+  )
+}
 
 const turnedAway = Effect.succeed(HttpServerResponse.empty({ status: 503 }))
 

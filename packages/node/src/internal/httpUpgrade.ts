@@ -76,6 +76,7 @@ export class HttpUpgrade {
   private httpListeners: ReadonlyArray<EventListener> = []
   private request: HttpRequest | undefined = undefined
   private holdsPlace = false
+  private wasRefused = false
   /** The watch over its connection, once that is open. */
   vigil: Vigil | undefined = undefined
 
@@ -111,10 +112,7 @@ export class HttpUpgrade {
         this.holdsPlace = true
         return Effect.as(Effect.addFinalizer(() => Effect.sync(() => this.endPlace())), true)
       }
-      return Effect.map(Meter.currentIf(all.settings.options.metrics), (meter) => {
-        meter?.refused(503)
-        return false
-      })
+      return Effect.succeed(false)
     })
   }
 
@@ -125,6 +123,15 @@ export class HttpUpgrade {
   /** Whether the WebSocket has ended, or is about to. */
   get isOver(): boolean {
     return this.vigil?.stream.isOver === true
+  }
+
+  /** Counts what the client gets in place of a WebSocket: the first that it is told. */
+  refused(status: number): Effect.Effect<void> {
+    return Effect.map(Meter.currentIf(this.all.settings.options.metrics), (meter) => {
+      if (this.wasOpened || this.wasRefused) return
+      this.wasRefused = true
+      meter?.refused(status)
+    })
   }
 
   /** As `open`, with further headers of the 101. */
@@ -150,7 +157,8 @@ export class HttpUpgrade {
       const meter = yield* Meter.currentIf(merged.metrics)
       const connection = yield* Effect.tapError(
         WebsocketUpgrade.accept(upgrade, merged),
-        (error) => Effect.sync(() => meter?.refusedFor(error))
+        // Whatever the handler makes of it, the client has got its answer.
+        (error) => this.refused(statusOf(error))
       )
       yield* this.endRequest
       // They were checked, and the stream is nobody else's.
@@ -208,6 +216,9 @@ export class HttpUpgrade {
     if (!this.all.open.has(this)) this.all.leavePlace()
   }
 }
+
+const statusOf = ({ reason }: OpenError): number =>
+  reason._tag === "Handshake" && reason.error._tag === "RequestError" ? reason.error.status : 500
 
 export type EventListener = (...args: Array<any>) => void
 

@@ -7,7 +7,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import * as Metric from "effect/Metric"
-import type { OpenError } from "../WebsocketError.ts"
 import * as WebsocketMetrics from "../WebsocketMetrics.ts"
 
 /** A connection, as far as it is counted. */
@@ -56,10 +55,6 @@ export class Meter {
 
   accepted(): void {
     WebsocketMetrics.connectionsAccepted.updateUnsafe(1, this.context)
-  }
-
-  refusedFor({ reason }: OpenError): void {
-    this.refused(reason._tag === "Handshake" && reason.error._tag === "RequestError" ? reason.error.status : 500)
   }
 
   refused(status: number): void {
