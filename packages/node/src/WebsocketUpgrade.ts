@@ -120,7 +120,8 @@ export const run = <E, R>(
 
 /**
  * As {@link run}, before the handshake: the handler answers the request with {@link accept} or {@link reject}, and may take
- * its time and look at what it likes. Where it fails without an answer, the client gets a 500.
+ * its time and look at what it likes. Where it fails without an answer, the client gets a 500. Where it succeeds without one, the
+ * connection is left to whoever has its socket, and no deadline of ours ends it.
  *
  * @category running
  * @since 0.1.0
