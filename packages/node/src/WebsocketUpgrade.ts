@@ -139,7 +139,7 @@ export const runUpgrades = <E, R>(
       fork(answered(socket, Effect.andThen(Effect.yieldNow, forgetting(() => handler(upgrade)))))
     }
     yield* listen(server, "upgrade", onUpgrade)
-    if (server.listenerCount("request") === 0) yield* listen(server, "request", Opening.answersOf(server))
+    if (server.listenerCount("request") === 0) yield* listen(server, "request", Opening.requestListener(server))
     return yield* Effect.never
   }).pipe(Effect.scoped)
 

@@ -17,7 +17,7 @@ import { Reception, type Shift, type Visitor } from "./reception.ts"
 import { type Settings, sweepInterval } from "./serverOptions.ts"
 import { sweep } from "./sweep.ts"
 import { Timepiece } from "./timepiece.ts"
-import { answersOf } from "./upgrade.ts"
+import { requestListener } from "./upgrade.ts"
 
 /** Takes the upgrades of an HTTP server, until the scope's end has drained them. */
 export const receiveUpgrades = (settings: Settings, server: Server): Effect.Effect<Reception, never, Scope.Scope> =>
@@ -31,19 +31,19 @@ export const receiveUpgrades = (settings: Settings, server: Server): Effect.Effe
     yield* Effect.forkScoped(sweep(swept, sweepInterval(settings), timepiece))
     // Without a listener a failure to accept, for want of descriptors, would end the process.
     const onError = (error: Error) => fork(Effect.logWarning("WebSocket server could not accept a connection", error))
-    const answers = answersOf(server)
+    const onRequest = requestListener(server)
     const answersRequests = server.listenerCount("request") === 0
     yield* Effect.acquireRelease(
       Effect.sync(() => {
         server.on("upgrade", reception.onUpgrade).on("error", onError)
-        if (answersRequests) server.on("request", answers)
+        if (answersRequests) server.on("request", onRequest)
       }),
       () =>
         Effect.ensuring(
           reception.close,
           Effect.sync(() => {
             door?.close()
-            server.off("upgrade", reception.onUpgrade).off("error", onError).off("request", answers)
+            server.off("upgrade", reception.onUpgrade).off("error", onError).off("request", onRequest)
           })
         )
     )

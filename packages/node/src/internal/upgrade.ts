@@ -141,7 +141,7 @@ export const rejectUnanswered = (socket: Duplex): Effect.Effect<void> =>
   Effect.suspend(() => socket.destroyed || opened.has(socket) ? Effect.void : reject({ socket }, internalServerError))
 
 /** For an HTTP server's event `request`: what nobody else answers is no opening handshake. */
-export const answersOf = (server: Server) => (_: IncomingMessage, response: ServerResponse): void => {
+export const requestListener = (server: Server) => (_: IncomingMessage, response: ServerResponse): void => {
   // Somebody has come since to answer them.
   if (server.listenerCount("request") > 1) return
   const { body, headers, status } = OpeningHandshake.reject(new RequestError({ reason: { _tag: "NotAnUpgrade" } }))
