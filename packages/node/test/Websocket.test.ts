@@ -126,6 +126,19 @@ describe("Websocket.make", () => {
       assert.strictEqual((yield* client.read).opcode, Opcode.Close)
     }))
 
+  it.live("ends where a reader that is told so closes the stream", () =>
+    Effect.gen(function*() {
+      const [near] = duplexPair()
+      const scope = yield* Scope.make()
+      const stream = yield* Scope.provide(WebsocketStream.make(near, { role: "server", linger: 0 }), scope)
+      yield* Effect.forkChild(Effect.catch(stream.read, () => Scope.close(scope, Exit.void)), {
+        startImmediately: true
+      })
+      const ws = yield* Websocket.make(stream, { closeDeadline: 0 })
+      assert.deepInclude((yield* Effect.flip(ws.receive)).reason, { _tag: "Closed", by: "Us" })
+      yield* ws.closed
+    }))
+
   it.live("refuses a stream that was taken over, one that is not ours, and options out of range", () =>
     Effect.gen(function*() {
       const { server } = yield* streams

@@ -141,10 +141,11 @@ export class FrameStream implements Successor, Modal {
   takeOver<A extends Successor>(succeed: (estate: Estate) => A): A | undefined {
     if (this.successor !== undefined) return undefined
     const { decoder, limits, port, role } = this
-    // Of those who are told that it is taken, some may want to take it.
+    // Of those who are told that it is taken, some may want to take it, or close it.
     this.successor = this
-    const { ahead, ended } = this.lazyReader?.yieldUp() ?? unread
+    const { ahead, ended: endedBefore } = this.lazyReader?.yieldUp() ?? unread
     const written = this.lazyWriter?.yieldUp()
+    const ended = endedBefore ?? (port.isOver ? "Us" : undefined)
     const successor = succeed({ role, limits, port, decoder, ahead, ended, written })
     this.successor = successor
     port.listener = successor
