@@ -183,11 +183,12 @@ describe("an interruption at any point of", { timeout: 60_000 }, () => {
             return assert.deepStrictEqual(taken, [...sent])
           }
           const before = taken.length
+          const hasBegun = events.length < arrivals(duplex).length
           for (const event of events) event()
           assert.deepInclude(yield* reasonOf(Effect.forever(next)), { _tag: "Closed", code: 1000, clean: true })
           assert.deepStrictEqual(taken.slice(0, before), sent.slice(0, before))
           assert.deepStrictEqual(taken.slice(before), sent.slice(sent.length - (taken.length - before)))
-          assert.isAtLeast(taken.length, sent.length - 1)
+          assert.isAtLeast(taken.length, sent.length - (hasBegun ? 1 : 0))
         })
         return { effect: Effect.forever(next), events: arrivals(duplex), check }
       }))

@@ -323,34 +323,17 @@ export class MessageStream implements Successor, Replier, Metered {
 
   // What is there already is taken as it is; otherwise the next message goes by pieces from its next part on.
   private receivePieces(): Effect.Effect<ReceivedStream, ReadError, Scope.Scope> {
-    return Effect.flatMap(this.beginPieces, (pieces) => {
-      if (pieces !== undefined) return this.awaitFirst(pieces)
-      const { isReady, one, turn } = this.reader
-      return isReady ? Effect.map(one, receivedWhole) : Effect.andThen(turn, this.receivePieces())
-    })
-  }
-
-  private get beginPieces(): Effect.Effect<PieceReader | undefined, never, Scope.Scope> {
-    return Effect.uninterruptible(Effect.suspend(() => {
+    return Effect.uninterruptibleMask((restore) => {
       const pieces = this.reader.beginPieces()
-      const begun = Effect.succeed(pieces)
-      return pieces === undefined ? begun : Effect.tap(begun, Effect.addFinalizer(() => this.endPieces(pieces)))
-    }))
-  }
-
-  private endPieces(pieces: PieceReader): Effect.Effect<void> {
-    return Effect.sync(() => this.reader.endPieces(pieces))
-  }
-
-  private awaitFirst(pieces: PieceReader): Effect.Effect<ReceivedStream, ReadError> {
-    const stream = Stream.fromPull(Effect.succeed(pieces.all)).pipe(
-      Stream.takeUntil((piece) => piece.last),
-      Stream.map((piece) => piece.payload),
-      Stream.filter((payload) => payload.length > 0)
-    )
-    // The scope may go on for much longer than who waits for the message.
-    const begun = Effect.onInterrupt(pieces.ready, () => this.endPieces(pieces))
-    return Effect.map(begun, () => received(pieces.opcode!, stream))
+      if (pieces !== undefined) {
+        const end = Effect.sync(() => this.reader.endPieces(pieces))
+        // The scope may go on for much longer than who waits for the message.
+        const begun = Effect.onInterrupt(restore(pieces.ready), () => end)
+        return Effect.addFinalizer(() => end).pipe(Effect.andThen(begun), Effect.map(() => receivedBy(pieces)))
+      }
+      const { isReady, one, turn } = this.reader
+      return restore(isReady ? Effect.map(one, receivedWhole) : Effect.andThen(turn, this.receivePieces()))
+    })
   }
 
   /** Sends a Close frame, unless one was sent; answers why it cannot be. */
@@ -396,6 +379,15 @@ const received = (opcode: Message.Message["opcode"], pieces: Stream.Stream<Uint8
   type: opcode === Opcode.Text ? "text" : "binary",
   pieces
 })
+
+const receivedBy = (pieces: PieceReader): ReceivedStream => {
+  const stream = Stream.fromPull(Effect.succeed(pieces.all)).pipe(
+    Stream.takeUntil((piece) => piece.last),
+    Stream.map((piece) => piece.payload),
+    Stream.filter((payload) => payload.length > 0)
+  )
+  return received(pieces.opcode!, stream)
+}
 
 const receivedWhole = ({ opcode, payload }: Message.Message): ReceivedStream => received(opcode, Stream.make(payload))
 
