@@ -27,6 +27,7 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
+import { clause } from "./internal/clause.ts"
 
 /**
  * What a server finds wrong with a client's request. Values are as the client sent them.
@@ -79,7 +80,7 @@ export class RequestError extends Data.TaggedError("RequestError")<{ readonly re
   }
 
   override get message(): string {
-    return `${describeRequest(this.reason)} (RFC ${this.section.includes(" ") ? "" : "6455 "}${this.section})`
+    return `${describeRequest(this.reason)} (${clause(this.section)})`
   }
 }
 

@@ -27,6 +27,7 @@
  */
 import * as Data from "effect/Data"
 import * as CloseCode from "./CloseCode.ts"
+import { clause } from "./internal/clause.ts"
 
 /**
  * What exactly was wrong, with the values that show it.
@@ -92,7 +93,7 @@ export class ProtocolError extends Data.TaggedError("ProtocolError")<{ readonly 
 
   /** What the peer did, and the rule against it: what it is told. */
   get explanation(): string {
-    return `${describe(this.reason)} (RFC ${this.section.includes(" ") ? "" : "6455 "}${this.section})`
+    return `${describe(this.reason)} (${clause(this.section)})`
   }
 
   /** The same, and what to do about it on our side. */

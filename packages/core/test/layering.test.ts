@@ -9,6 +9,7 @@ const levels: { readonly [name: string]: number } = {
   OptionError: 0,
   Role: 0,
   Utf8: 0,
+  "internal/clause": 0,
   "internal/headers": 0,
   "internal/pieces": 0,
   "internal/vectors": 0,
