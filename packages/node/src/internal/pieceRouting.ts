@@ -47,12 +47,11 @@ export class PieceRouting {
 
   receive(piece: Piece, onlyIfAwaited: boolean): void {
     const { current } = this
-    // Whoever may come to wait is there for the next one, or for the end.
-    if (onlyIfAwaited && current?.opcode === undefined && current?.isAwaited !== true) this.isDropping = true
-    if (this.isDropping || current === undefined) {
-      this.isDropping = !piece.last
-      return
-    }
+    // Where nobody waits, whoever may come to is there for the next message, or for the end.
+    const isUnwanted = onlyIfAwaited && current?.opcode === undefined && current?.isAwaited !== true
+    const drops = current === undefined || this.isDropping || isUnwanted
+    this.isDropping = drops && !piece.last
+    if (drops) return
     if (piece.last) {
       this.current = undefined
       this.untaken.add(current)

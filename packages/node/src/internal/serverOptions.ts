@@ -97,9 +97,8 @@ export const settings = (options: ServingOptions, ownsServer = false): Effect.Ef
   })
 
 /** How often to look at deadlines: each is kept to within half of the shortest. */
-export const sweepInterval = ({ deadlines, handshakeDeadline }: Settings): Duration.Duration => {
-  return Duration.millis(Math.min(...Object.values(deadlines), Duration.toMillis(handshakeDeadline)) / 2)
-}
+export const sweepInterval = ({ deadlines, handshakeDeadline }: Settings): Duration.Duration =>
+  Duration.millis(Math.min(...Object.values(deadlines), Duration.toMillis(handshakeDeadline)) / 2)
 
 type DurationOption = "handshakeDeadline" | "drainDeadline" | keyof Deadlines
 
