@@ -17,7 +17,7 @@ import * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
 import { networkInterfaces } from "node:os"
 import { closeCodeOf } from "./internal/closed.ts"
-import { errorOf } from "./internal/handlerEnd.ts"
+import { failsOnlyOf, logEnd } from "./internal/handlerEnd.ts"
 import { MessageStream } from "./internal/messageStream.ts"
 import { openFailed, socketError } from "./internal/socketErrors.ts"
 import type { Websocket } from "./Websocket.ts"
@@ -296,9 +296,8 @@ const writeAll = (
 
 // Expected, also where Effect's own handlers make a defect of it: what became of its connection is no news to the server.
 const endQuietly = (ws: Websocket["Service"]) => <E>(cause: Cause.Cause<E>): Effect.Effect<void, E> =>
-  !Cause.hasInterruptsOnly(cause) &&
-    cause.reasons.every((reason) => Cause.isInterruptReason(reason) || isEndOf(ws, errorOf(reason)))
-    ? Effect.logDebug("WebSocket connection ended", cause)
+  !Cause.hasInterruptsOnly(cause) && failsOnlyOf(cause, (error) => isEndOf(ws, error))
+    ? logEnd(cause)
     : Effect.failCause(cause)
 
 const isEndOf = (ws: Websocket["Service"], error: unknown): boolean =>

@@ -16,7 +16,7 @@ import type { Handler, RunOptions } from "../WebsocketServer.ts"
 import { closeCodeOf } from "./closed.ts"
 import { closing } from "./closing.ts"
 import { FrameStream } from "./frameStream.ts"
-import { isExpected, logOverrun, logUnlessEnd, type Stage } from "./handlerEnd.ts"
+import { isExpected, logIfOverrun, logUnlessEnd, type Stage } from "./handlerEnd.ts"
 import { MessageStream } from "./messageStream.ts"
 import { OwnScope } from "./ownScope.ts"
 import { ReceivedRequest } from "./receivedRequest.ts"
@@ -156,8 +156,8 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     if (this.vigil !== undefined) this.stage = this.vigil.stream.isOver ? "Over" : "Open"
     return Effect.exit(Scope.close(this, exit)).pipe(
       Effect.tap(() => this.close(exit)),
-      Effect.tap(() => this.vigil?.isOverrun === true ? logOverrun : Effect.void),
-      Effect.flatMap((closed) => Effect.andThen(logFailure(exit, this.stage), logFailure(closed, "Over"))),
+      Effect.tap(() => logIfOverrun(this.vigil)),
+      Effect.flatMap((closed) => Effect.andThen(logExit(exit, this.stage), logExit(closed, "Over"))),
       Effect.ensuring(Effect.sync(() => {
         shift.guests.delete(this)
         reception.left()
@@ -211,7 +211,7 @@ const stay = Effect.onExit(
 
 const tookTooLong = () => new Refusal({ status: 503, body: "it took too long to find out who may connect\n" })
 
-const logFailure = (exit: Exit.Exit<unknown, unknown>, stage: Stage): Effect.Effect<void> =>
+const logExit = (exit: Exit.Exit<unknown, unknown>, stage: Stage): Effect.Effect<void> =>
   Exit.isSuccess(exit) ? Effect.void : logUnlessEnd(exit.cause, stage)
 
 // Named by OpenTelemetry's semantic conventions. Not the query, nor any other header: there may be secrets in them.

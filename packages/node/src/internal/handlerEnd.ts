@@ -4,6 +4,7 @@ import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { OpenError, ReadError, WriteError } from "../WebsocketError.ts"
 import { Refusal } from "../WebsocketRequest.ts"
+import type { Vigil } from "./vigil.ts"
 
 /** How far a connection has come. */
 export type Stage = "Unopened" | "Open" | "Over"
@@ -13,8 +14,9 @@ export const isEnd = (error: unknown): error is ReadError | WriteError =>
   error instanceof ReadError || error instanceof WriteError
 
 // That the connection was not to be opened, which is no fault of a handler's, either.
-const isRefusal = (error: unknown): error is OpenError | Refusal | RequestError =>
-  error instanceof Refusal || error instanceof RequestError || isBadRequest(error)
+const isRefusal = (error: unknown): boolean =>
+  error instanceof Refusal || error instanceof RequestError ||
+  (error instanceof OpenError && requestErrorOf(error) !== undefined)
 
 /** What was thrown or failed with, nothing for an interruption. */
 export const errorOf = (reason: Cause.Reason<unknown>): unknown => {
@@ -32,20 +34,31 @@ export const errorOf = (reason: Cause.Reason<unknown>): unknown => {
 export const logUnlessEnd = (cause: Cause.Cause<unknown>, stage: Stage): Effect.Effect<void> =>
   // Each of them: a bug beside the end of the connection, in a finalizer say, is still one. Effect makes defects of the failures
   // next to it.
-  cause.reasons.every((reason) => reason._tag === "Interrupt" || isExpected(errorOf(reason), stage))
-    ? Effect.logDebug("WebSocket connection ended", cause)
-    : Effect.logError("WebSocket handler failed", cause)
+  failsOnlyOf(cause, (error) => isExpected(error, stage)) ? logEnd(cause) : logFailure(cause)
+
+/** Whether that holds for all that was thrown or failed with, interruptions aside. */
+export const failsOnlyOf = (cause: Cause.Cause<unknown>, holds: (error: unknown) => boolean): boolean =>
+  cause.reasons.every((reason) => reason._tag === "Interrupt" || holds(errorOf(reason)))
+
+export const logEnd = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  Effect.logDebug("WebSocket connection ended", cause)
+
+export const logFailure = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+  Effect.logError("WebSocket handler failed", cause)
 
 /** Whether it is the end of a connection that is over, or a refusal of one that was not opened. */
 export const isExpected = (error: unknown, stage: Stage): boolean =>
   stage === "Over" ? isEnd(error) : stage === "Unopened" && isRefusal(error)
 
-/** For a handler that was interrupted because its connection had ended long before. */
-export const logOverrun: Effect.Effect<void> = Effect.logWarning(
+/** Warns where the handler was interrupted because its connection had ended long before. */
+export const logIfOverrun = (vigil: Vigil | undefined): Effect.Effect<void> =>
+  vigil?.isOverrun === true ? overrun : Effect.void
+
+const overrun = Effect.logWarning(
   "WebSocket handler was interrupted: it went on for handlerDeadline when its connection had ended. " +
     "Race what does not receive with `closed`, or raise handlerDeadline."
 )
 
-// What else fails to open is an option of ours, or a connection that the handler itself wanted to open.
-const isBadRequest = (error: unknown): error is OpenError =>
-  error instanceof OpenError && error.reason._tag === "Handshake" && error.reason.error._tag === "RequestError"
+/** What is wrong with the request. What else fails to open is an option of ours, or a connection that the handler wanted to open. */
+export const requestErrorOf = ({ reason }: OpenError): RequestError | undefined =>
+  reason._tag === "Handshake" && reason.error._tag === "RequestError" ? reason.error : undefined

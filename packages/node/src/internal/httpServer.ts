@@ -20,7 +20,7 @@ import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import { OpenError } from "../WebsocketError.ts"
 import { fromWebsocket } from "../WebsocketSocket.ts"
-import { errorOf, isEnd, logOverrun } from "./handlerEnd.ts"
+import { errorOf, failsOnlyOf, isEnd, logEnd, logFailure, logIfOverrun, requestErrorOf } from "./handlerEnd.ts"
 import { HttpUpgrade, type HttpUpgrades, noteListeners } from "./httpUpgrade.ts"
 import { sweepInterval } from "./serverOptions.ts"
 import { openFailed } from "./socketErrors.ts"
@@ -156,9 +156,9 @@ const socketOf = (upgrade: HttpUpgrade, headers: OpeningHandshake.HeaderLines): 
 const refused = <E>(cause: Cause.Cause<E>): Effect.Effect<HttpServerResponse.HttpServerResponse, E> => {
   const [error, ...others] = cause.reasons.map(errorOf)
   const open = Socket.isSocketError(error) && error.reason._tag === "SocketOpenError" ? error.reason.cause : error
-  if (others.length > 0 || !(open instanceof OpenError)) return Effect.failCause(cause)
-  if (open.reason._tag !== "Handshake" || open.reason.error._tag !== "RequestError") return Effect.failCause(cause)
-  const { body, headers, status } = OpeningHandshake.reject(open.reason.error)
+  const requestError = open instanceof OpenError ? requestErrorOf(open) : undefined
+  if (others.length > 0 || requestError === undefined) return Effect.failCause(cause)
+  const { body, headers, status } = OpeningHandshake.reject(requestError)
   return Effect.succeed(HttpServerResponse.text(body, { status, headers: Object.fromEntries(headers) }))
 }
 
@@ -166,16 +166,13 @@ const ended = <E>(
   upgrade: HttpUpgrade,
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, HttpServerRequest> => {
-  if (Cause.hasInterruptsOnly(cause)) {
-    return Effect.andThen(upgrade.vigil?.isOverrun === true ? logOverrun : Effect.void, Effect.failCause(cause))
-  }
-  const errors = cause.reasons.filter((reason) => !Cause.isInterruptReason(reason)).map(errorOf)
-  if (upgrade.isOver && errors.every((error) => isEnd(error) || Socket.isSocketError(error))) {
-    return Effect.as(Effect.logDebug("WebSocket connection ended", cause), HttpServerResponse.empty())
+  if (Cause.hasInterruptsOnly(cause)) return Effect.andThen(logIfOverrun(upgrade.vigil), Effect.failCause(cause))
+  if (upgrade.isOver && failsOnlyOf(cause, (error) => isEnd(error) || Socket.isSocketError(error))) {
+    return Effect.as(logEnd(cause), HttpServerResponse.empty())
   }
   // Here and once: the middleware that logs requests would tell of a response that nobody got.
   return Effect.andThen(
-    HttpMiddleware.withLoggerDisabled(Effect.logError("WebSocket handler failed", cause)),
+    HttpMiddleware.withLoggerDisabled(logFailure(cause)),
     Effect.failCause(cause)
   )
 }

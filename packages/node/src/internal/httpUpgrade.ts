@@ -13,6 +13,7 @@ import { InvalidOption, OpenError } from "../WebsocketError.ts"
 import type { UpgradeOptions } from "../WebsocketHttpServer.ts"
 import * as WebsocketUpgrade from "../WebsocketUpgrade.ts"
 import { drain } from "./drain.ts"
+import { requestErrorOf } from "./handlerEnd.ts"
 import { checkMessageOptions } from "./messageOptions.ts"
 import { MessageStream } from "./messageStream.ts"
 import * as Meter from "./meter.ts"
@@ -158,7 +159,7 @@ export class HttpUpgrade {
       const connection = yield* Effect.tapError(
         WebsocketUpgrade.accept(upgrade, merged),
         // Whatever the handler makes of it, the client has got its answer.
-        (error) => this.refused(statusOf(error))
+        (error) => this.refused(requestErrorOf(error)?.status ?? 500)
       )
       yield* this.endRequest
       // They were checked, and the stream is nobody else's.
@@ -216,9 +217,6 @@ export class HttpUpgrade {
     if (!this.all.open.has(this)) this.all.leavePlace()
   }
 }
-
-const statusOf = ({ reason }: OpenError): number =>
-  reason._tag === "Handshake" && reason.error._tag === "RequestError" ? reason.error.status : 500
 
 export type EventListener = (...args: Array<any>) => void
 
