@@ -12,8 +12,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { duplexPair } from "node:stream"
 import { decode, encode } from "./support/frames.ts"
-import { Scripted } from "./support/scripted.ts"
-import { make, park, reasonOf, turns } from "./support/streams.ts"
+import type { Scripted } from "./support/scripted.ts"
+import { park, reasonOf, turns } from "./support/streams.ts"
 import { scripted, type Ws } from "./support/websockets.ts"
 
 const pair = Effect.gen(function*() {
@@ -24,6 +24,16 @@ const pair = Effect.gen(function*() {
 })
 
 const fragment = (opcode: Opcode.Opcode, text: string, fin: boolean) => Frame.make(opcode, Buffer.from(text), { fin })
+
+const tell = (duplex: Scripted, ...frames: ReadonlyArray<Frame.Frame>) =>
+  Effect.andThen(Effect.sync(() => duplex.push(encode("server", ...frames))), turns)
+
+/** Begins to receive a message in pieces, of which there is one. */
+const begin = Effect.fnUntraced(function*(duplex: Scripted, ws: Ws, first = fragment(Opcode.Text, "begun", false)) {
+  const receiving = yield* Effect.forkScoped(ws.receiveStream, { startImmediately: true })
+  yield* tell(duplex, first)
+  return yield* Fiber.join(receiving)
+})
 
 const closePayload = (code: number): Uint8Array => Result.getOrThrow(Close.encode(Close.make(code)))
 
@@ -121,10 +131,7 @@ describe("Websocket.receiveStream", () => {
   it.live("holds the peer up by fragments as small as can be, which weigh more than they say", () =>
     Effect.gen(function*() {
       const { duplex, ws } = yield* scripted({ receiveBuffer: 4096 })
-      const { pieces } = yield* Effect.tap(
-        Effect.forkScoped(ws.receiveStream, { startImmediately: true }),
-        () => Effect.sync(() => duplex.push(encode("server", fragment(Opcode.Binary, "", false))))
-      ).pipe(Effect.flatMap(Fiber.join))
+      const { pieces } = yield* begin(duplex, ws, fragment(Opcode.Binary, "", false))
       const empty = encode("server", fragment(Opcode.Continuation, "a", false))
       let sent = 0
       while (sent < 1000 && duplex.readableLength === 0) {
@@ -140,9 +147,7 @@ describe("Websocket.receiveStream", () => {
   it.live("holds the peer up, too, when we have closed", () =>
     Effect.gen(function*() {
       const { duplex, ws } = yield* scripted({ receiveBuffer: 4096, closeDeadline: "1 minute" })
-      const receiving = yield* Effect.forkScoped(ws.receiveStream, { startImmediately: true })
-      duplex.push(encode("server", fragment(Opcode.Binary, "begun", false)))
-      yield* Fiber.join(receiving)
+      yield* begin(duplex, ws, fragment(Opcode.Binary, "begun", false))
       yield* Effect.forkScoped(ws.close(), { startImmediately: true })
       for (let sent = 0; sent < 10; sent++) {
         duplex.push(encode("server", Frame.make(Opcode.Continuation, new Uint8Array(4096), { fin: false })))
@@ -151,15 +156,6 @@ describe("Websocket.receiveStream", () => {
       assert.isAbove(duplex.readableLength, 4 * 4096)
       duplex.destroy()
     }))
-
-  const tell = (duplex: Scripted, ...frames: ReadonlyArray<Frame.Frame>) =>
-    Effect.andThen(Effect.sync(() => duplex.push(encode("server", ...frames))), turns)
-
-  const begin = Effect.fnUntraced(function*(duplex: Scripted, ws: Ws) {
-    const receiving = yield* Effect.forkScoped(ws.receiveStream, { startImmediately: true })
-    yield* tell(duplex, fragment(Opcode.Text, "begun", false))
-    return yield* Fiber.join(receiving)
-  })
 
   it.live("that is given up in a longer scope leaves the next message whole", () =>
     Effect.gen(function*() {
@@ -210,10 +206,8 @@ describe("Websocket.receiveStream", () => {
 
   it.live("keeps the end of the connection from nobody by pieces that are left", () =>
     Effect.gen(function*() {
-      const duplex = new Scripted()
       const receiving = yield* Effect.scoped(Effect.gen(function*() {
-        const stream = yield* make(duplex, { role: "server" })
-        const ws = yield* Websocket.make(stream, { receiveBuffer: 1, closeDeadline: "1 minute" })
+        const { duplex, ws } = yield* scripted({ receiveBuffer: 1, closeDeadline: "1 minute" })
         const { pieces } = yield* Scope.provide(begin(duplex, ws), yield* Scope.make())
         // Behind as many bytes as it holds.
         yield* tell(duplex, fragment(Opcode.Continuation, "more", false), Frame.make(Opcode.Close, closePayload(1000)))

@@ -18,6 +18,15 @@ const received = (ws: Ws) => Effect.map(ws.receive, (message) => message._tag ==
 
 const options = { closeDeadline: "5 seconds" } as const
 
+/** A connection on which bytes have come behind a message that nobody has received. */
+const behindUnread = Effect.fnUntraced(function*(bytes: Uint8Array) {
+  const { duplex, ws } = yield* scripted(options)
+  duplex.push(byPeer(text("unread")))
+  duplex.push(bytes)
+  yield* turns
+  return { duplex, ws }
+})
+
 describe("An end behind a message that nobody receives", () => {
   const ends = [
     { what: "a Close frame", bytes: byPeer(closeFrame), ends: false, code: 4001, reason: "Closed" },
@@ -34,9 +43,7 @@ describe("An end behind a message that nobody receives", () => {
   for (const { bytes, code, ends: endsTcp, reason, what } of ends) {
     it.effect(`waits for whoever may receive until the close deadline, and is told then: ${what}`, () =>
       Effect.gen(function*() {
-        const { duplex, ws } = yield* scripted(options)
-        duplex.push(byPeer(text("unread")))
-        duplex.push(bytes)
+        const { duplex, ws } = yield* behindUnread(bytes)
         if (endsTcp) duplex.push(null)
         yield* turns
         yield* ws.send("an answer may still come")
@@ -56,10 +63,7 @@ describe("An end behind a message that nobody receives", () => {
 
   it.effect("is answered at the close deadline though nobody waits for it", () =>
     Effect.gen(function*() {
-      const { duplex, ws } = yield* scripted(options)
-      duplex.push(byPeer(text("unread")))
-      duplex.push(byPeer(closeFrame))
-      yield* turns
+      const { duplex, ws } = yield* behindUnread(byPeer(closeFrame))
       yield* ws.send("an answer may still come")
       yield* TestClock.adjust(options.closeDeadline)
       assert.strictEqual(decode("server", duplex.sentBytes).at(-1)?.opcode, Opcode.Close)
@@ -106,10 +110,7 @@ describe("An end behind a message that nobody receives", () => {
 
   it.effect("leaves TCP to be read, so that a peer that is gone is seen", () =>
     Effect.gen(function*() {
-      const { duplex, ws } = yield* scripted(options)
-      duplex.push(byPeer(text("unread")))
-      duplex.push(byPeer(closeFrame))
-      yield* turns
+      const { duplex, ws } = yield* behindUnread(byPeer(closeFrame))
       // RFC 6455 1.4: discarded.
       duplex.push(Buffer.alloc(1_000_000))
       yield* turns

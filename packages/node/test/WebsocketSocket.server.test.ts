@@ -46,12 +46,30 @@ const echo = (socket: Socket.Socket) =>
     return yield* Effect.forever(Effect.flatMap(pull, writeAll))
   }).pipe(Effect.scoped)
 
+type Log = readonly [level: string, cause: string]
+
+type Logs = Queue.Queue<Log>
+
 /** What is logged, however unimportant. */
-const logging = Effect.map(Queue.unbounded<readonly [level: string, cause: string]>(), (logs) => {
+const logging = Effect.map(Queue.unbounded<Log>(), (logs) => {
   const logger = Logger.make<unknown, void>(({ cause, logLevel }) => {
     Queue.offerUnsafe(logs, [logLevel, Cause.pretty(cause)])
   })
   return { logs, layer: Layer.merge(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, "Debug")) }
+})
+
+const assertNext = Effect.fnUntraced(function*(logs: Logs, level: string, within: string) {
+  const [logged, cause] = yield* Queue.take(logs)
+  assert.strictEqual(logged, level)
+  assert.include(cause, within)
+})
+
+/** A server whose handler's ends are logged. */
+const logged = Effect.fnUntraced(function*<E>(handler: (socket: Socket.Socket) => Effect.Effect<unknown, E>) {
+  const { layer, logs } = yield* logging
+  const { port, server, url } = yield* serve()
+  yield* Effect.forkScoped(Effect.provide(server.run(handler), layer))
+  return { logs, port, url }
 })
 
 describe("WebsocketSocket.layerSocketServer", () => {
@@ -150,9 +168,7 @@ describe("WebsocketSocket.layerSocketServer", () => {
   for (const [name, handler] of ends) {
     it.live(`takes ${name} for the end of a connection, however it came`, () =>
       Effect.gen(function*() {
-        const { layer, logs } = yield* logging
-        const { server, port } = yield* serve()
-        yield* Effect.forkScoped(Effect.provide(server.run(handler), layer))
+        const { logs, port } = yield* logged(handler)
         const peers: ReadonlyArray<(tcp: net.Socket) => void> = [
           (tcp) => tcp.write(encode("server", Frame.make(Opcode.Close, new Uint8Array(0)))),
           (tcp) => tcp.resetAndDestroy(),
@@ -164,55 +180,41 @@ describe("WebsocketSocket.layerSocketServer", () => {
           tcp.write(request())
           yield* event(tcp, "data")
           end(tcp)
-          const [level, cause] = yield* Queue.take(logs)
-          assert.strictEqual(level, "Debug")
-          assert.include(cause, "SocketError")
+          yield* assertNext(logs, "Debug", "SocketError")
         }
       }))
   }
 
   it.live("logs the end of another connection, and closes with 1011", () =>
     Effect.gen(function*() {
-      const { layer, logs } = yield* logging
-      const [upstream, { server, url }] = [yield* serve(), yield* serve()]
+      const upstream = yield* serve()
       yield* Effect.forkScoped(upstream.server.run(() => Effect.void))
       const other = yield* WebsocketSocket.toSocket(WebsocketClient.connect(upstream.url))
       const handler = ({ reader }: Socket.Socket) => Effect.scoped(Effect.andThen(reader, echo(other)))
-      yield* Effect.forkScoped(Effect.provide(server.run(handler), layer))
+      const { logs, url } = yield* logged(handler)
       const ws = yield* WebsocketClient.connect(url)
       assert.strictEqual((yield* ws.closed).received.code, 1011)
-      const [level, cause] = yield* Queue.take(logs)
-      assert.strictEqual(level, "Error")
-      assert.include(cause, "SocketError")
+      yield* assertNext(logs, "Error", "SocketError")
     }))
 
   it.live("logs a bug beside the end of a connection", () =>
     Effect.gen(function*() {
-      const { layer, logs } = yield* logging
-      const { server, url } = yield* serve()
-      const handler = (socket: Socket.Socket) => Effect.ensuring(echo(socket), Effect.die(new Error("a bug")))
-      yield* Effect.forkScoped(Effect.provide(server.run(handler), layer))
+      const { logs, url } = yield* logged((socket) => Effect.ensuring(echo(socket), Effect.die(new Error("a bug"))))
       yield* Effect.flatMap(WebsocketClient.connect(url), (ws) => ws.close())
-      const [level, cause] = yield* Queue.take(logs)
-      assert.strictEqual(level, "Error")
-      assert.include(cause, "a bug")
+      yield* assertNext(logs, "Error", "a bug")
     }))
 
   it.live("logs other failures, of a socket's use among them, and closes with 1011", () =>
     Effect.gen(function*() {
-      const { layer, logs } = yield* logging
-      const { server, url } = yield* serve()
       const handlers: Array<(socket: Socket.Socket) => Effect.Effect<unknown, unknown>> = [
         () => Effect.fail("oops"),
         (socket) => Effect.scoped(Effect.flatMap(socket.writer, ({ write }) => write(new Socket.CloseEvent(1006))))
       ]
-      yield* Effect.forkScoped(Effect.provide(server.run((socket) => handlers.shift()!(socket)), layer))
+      const { logs, url } = yield* logged((socket) => handlers.shift()!(socket))
       for (const expected of ["oops", "SocketError"]) {
         const ws = yield* WebsocketClient.connect(url)
         assert.strictEqual((yield* ws.closed).received.code, 1011)
-        const [level, cause] = yield* Queue.take(logs)
-        assert.strictEqual(level, "Error")
-        assert.include(cause, expected)
+        yield* assertNext(logs, "Error", expected)
       }
     }))
 })
