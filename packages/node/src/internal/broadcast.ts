@@ -8,26 +8,26 @@ import { frameOf, type Shared } from "./messageWriter.ts"
 
 type Receiver = Websocket["Service"]
 
-export const broadcast = (
+// Not `Effect.gen` in a function, which would make a generator function for each message: 10 of 100 microseconds for ten receivers.
+export const broadcast = Effect.fnUntraced(function*(
   receivers: Iterable<Receiver>,
   message: Sendable,
   options: SendOptions | undefined
-): Effect.Effect<void> =>
-  Effect.gen(function*() {
-    const shared = share(message, options)
-    const others: Array<Effect.Effect<void, WriteError>> = []
-    let looked = 0
-    for (const receiver of receivers) {
-      if (looked++ === atOnce) {
-        looked = 1
-        yield* Effect.yieldNow
-      }
-      if (!isOurs(receiver)) others.push(receiver.send(message, options))
-      else if (!receiver.trySend(shared)) others.push(receiver.sendShared(shared))
+) {
+  const shared = share(message, options)
+  const others: Array<Effect.Effect<void, WriteError>> = []
+  let looked = 0
+  for (const receiver of receivers) {
+    if (looked++ === atOnce) {
+      looked = 1
+      yield* Effect.yieldNow
     }
-    // Who does not read keeps nobody else waiting, and who has left hears no more.
-    yield* Effect.forEach(others, (sending) => Effect.ignore(sending), { concurrency: "unbounded", discard: true })
-  })
+    if (!isOurs(receiver)) others.push(receiver.send(message, options))
+    else if (!receiver.trySend(shared)) others.push(receiver.sendShared(shared))
+  }
+  // Who does not read keeps nobody else waiting, and who has left hears no more.
+  yield* Effect.forEach(others, (sending) => Effect.ignore(sending), { concurrency: "unbounded", discard: true })
+})
 
 const share = (message: Sendable, options: SendOptions | undefined): Shared => {
   const given = frameOf(message)
