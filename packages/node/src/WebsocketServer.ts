@@ -6,7 +6,7 @@
  * @since 0.1.0
  */
 import { OptionError } from "@websocket-stream/core/OptionError"
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -315,7 +315,14 @@ export const layer = (options: Options): Layer.Layer<WebsocketServer, ListenErro
 export const layerConfig = (
   options: Config.Wrap<Options>
 ): Layer.Layer<WebsocketServer, ListenError | Config.ConfigError> =>
-  Layer.effect(WebsocketServer, Effect.flatMap(Config.unwrap(options), make))
+  Layer.effect(
+    WebsocketServer,
+    // Whoever has a `Config` has loaded it. With it comes `Schema`, and nobody else is to start 50 ms later and to hold 4.6 MB for it.
+    Effect.promise(() => import("effect/Config")).pipe(
+      Effect.flatMap((Config) => Config.unwrap(options)),
+      Effect.flatMap(make)
+    )
+  )
 
 /**
  * Runs a handler on the service, until it is interrupted: see the service's `run`.
