@@ -24,6 +24,7 @@ import { fairnessSection } from "./sections/fairness.ts"
 import { defaultScale, growthSection } from "./sections/growth.ts"
 import { idleSection } from "./sections/idle.ts"
 import { quick } from "./sections/quick.ts"
+import { rpcSection } from "./sections/rpc.ts"
 import { measureWorkloads, workloadsSection } from "./sections/workloads.ts"
 import * as Contestants from "./support/contestants.ts"
 import * as Descriptors from "./support/descriptors.ts"
@@ -84,6 +85,7 @@ const all = Effect.fnUntraced(function*(options: {
   yield* report(workloadsSection(measured, settings), options, chart(measured))
   if (isPart) return
   // Each is told as soon as it is there: what comes later may fail for want of memory or descriptors.
+  yield* report(yield* rpcSection(settings), options)
   const connections = Descriptors.atMost(manyConnections)
   yield* report(yield* growthSection(Contestants.growing, settings, defaultScale(connections)), options)
   yield* report(yield* fairnessSection(Contestants.idlers, settings), options)

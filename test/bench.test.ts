@@ -13,7 +13,7 @@ describe("bench", { timeout: Examples.timeout }, () => {
       // uWebSockets.js may be there, or bufferutil not: each is one server more or less.
       assert.match(
         yield* line,
-        /^[678] servers and the codec answer as they should; 20 tables, and a picture of \d+ bars$/
+        /^[678] servers and the codec answer as they should; 21 tables, and a picture of \d+ bars$/
       )
       assert.strictEqual((yield* ended).status, 0)
     }))

@@ -114,7 +114,7 @@ export const open = (
       onread: { buffer, callback: onBytes }
     })
     const connection = new Connection(socket, shared, options.depth)
-    if (protocol === "websocket") socket.once("connect", () => socket.write(upgrade))
+    if (protocol !== "tcp") socket.once("connect", () => socket.write(upgrade))
     socket.on("error", (error) => resume(Effect.fail(new Failure({ message: error.message }))))
     socket.once("close", () => {
       resume(Effect.fail(new Failure({ message: "the server closes before it opens" })))

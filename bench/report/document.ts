@@ -8,7 +8,7 @@ const document = new URL("benchmarks.md", docs)
 const picture = new URL("benchmarks.svg", docs)
 
 /** The order of the sections; a longer id comes behind the one that it begins with. */
-const order = ["workloads", "growth", "fairness", "idle", "codec"]
+const order = ["workloads", "rpc", "growth", "fairness", "idle", "codec"]
 
 export const write = (section: Section, svg: string | undefined): Effect.Effect<void> =>
   Effect.sync(() => {

@@ -10,6 +10,7 @@ import { codecSection } from "./codec.ts"
 import { fairnessSection } from "./fairness.ts"
 import { growthSection } from "./growth.ts"
 import { idleSection } from "./idle.ts"
+import { rpcSection } from "./rpc.ts"
 import { type Measured, workloadsSection } from "./workloads.ts"
 
 /** What every server answers is compared with what it should be, once, and its time means nothing. */
@@ -24,6 +25,7 @@ export const quick = Effect.gen(function*() {
   const scale = { receivers: [1, 3], sizes: [16 * 1024, 64 * 1024], connections: [10] } as const
   const sections = [
     workloadsSection(measured, settings),
+    yield* rpcSection(settings),
     yield* growthSection([net], settings, scale),
     yield* fairnessSection([net], settings, 10),
     yield* idleSection([messages], 10, 1),

@@ -24,21 +24,27 @@ export const measureWorkloads = (
 ) =>
   Effect.forEach(
     workloads.filter(({ name }) => Option.isNone(only) || only.value === name),
-    (workload) =>
-      Effect.gen(function*() {
-        // Of servers with the same code, the ones that were started first take some percent more than the last.
-        const orders = [contestants, contestants.toReversed()]
-        const sittings = yield* Effect.forEach(
-          shares(settings.rounds),
-          (rounds, i) => sitting(orders[i % orders.length]!, [workload], { ...settings, rounds })
-        )
-        const measured: Measured = {
-          workload,
-          entries: contestants.map((contestant) => joined(contestant, sittings.flat(2)))
-        }
-        return measured
-      })
+    (workload) => measure(contestants, settings, workload)
   )
+
+/** One workload, with fresh servers. */
+export const measure = Effect.fnUntraced(function*(
+  contestants: ReadonlyArray<Contestant>,
+  settings: Settings,
+  workload: Described
+) {
+  // Of servers with the same code, the ones that were started first take some percent more than the last.
+  const orders = [contestants, contestants.toReversed()]
+  const sittings = yield* Effect.forEach(
+    shares(settings.rounds),
+    (rounds, i) => sitting(orders[i % orders.length]!, [workload], { ...settings, rounds })
+  )
+  const measured: Measured = {
+    workload,
+    entries: contestants.map((contestant) => joined(contestant, sittings.flat(2)))
+  }
+  return measured
+})
 
 // Processes with the same code are up to ten percent apart for as long as they live: more rounds of one say less than one of more.
 const shares = (rounds: number): ReadonlyArray<number> => {
@@ -73,7 +79,13 @@ const summary = (measured: ReadonlyArray<Measured>): string => {
   return table(["", ...measured.map(({ workload }) => workload.name)], rows)
 }
 
-const details = ({ entries, workload }: Measured): string => {
+const details = (measured: Measured): string => {
+  const { workload } = measured
+  return `### ${workload.name}: ${workload.description}\n\n${rows(measured, "message")}`
+}
+
+/** A table of what each server took for what is counted, the ratio to the reference, or else to the first. */
+export const rows = ({ entries }: Measured, counted: "message" | "call"): string => {
   const rows = entries.map((entry) => [
     entry.contestant.name,
     `${short(median(cpuOf(entry)))} µs`,
@@ -83,8 +95,10 @@ const details = ({ entries, workload }: Measured): string => {
     duration(median(entry.samples.map(({ p99 }) => p99))),
     `${Math.round(median(entry.samples.map(({ loadBusy }) => loadBusy)) * 100)} %`
   ])
-  const header = ["", "CPU a message", "ratio (least to most)", "messages a second", "p50", "p99", "load busy"]
-  return `### ${workload.name}: ${workload.description}\n\n${table(header, rows)}`
+  return table(
+    ["", `CPU a ${counted}`, "ratio (least to most)", `${counted}s a second`, "p50", "p99", "load busy"],
+    rows
+  )
 }
 
 const cpuOf = ({ samples }: Entry): ReadonlyArray<number> => samples.map(({ cpu }) => cpu)

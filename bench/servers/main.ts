@@ -7,9 +7,11 @@ import type { Listen, Task } from "./task.ts"
 const modules = {
   each: () => import("./each.ts"),
   effect: () => import("./effect.ts"),
+  effectRpc: () => import("./effectRpc.ts"),
   frames: () => import("./frames.ts"),
   messages: () => import("./messages.ts"),
   net: () => import("./net.ts"),
+  oursRpc: () => import("./oursRpc.ts"),
   uws: () => import("./uws.ts"),
   ws: () => import("./ws.ts")
 } satisfies Record<string, () => Promise<{ readonly listen: Listen }>>

@@ -13,6 +13,9 @@ export interface Handlers {
   readonly broadcast: (ws: Ws, all: ReadonlySet<Ws>) => Effect.Effect<unknown, unknown>
 }
 
+/** The load counts bytes, and pings are none of those it waits for. The other servers send none. */
+export const withoutPings = { heartbeat: "1 day", idleDeadline: "3 days" } as const
+
 /** A server of messages as its user would start it. */
 export const listen = ({ broadcast, echo }: Handlers): Listen =>
   Effect.fnUntraced(function*(task) {
@@ -21,9 +24,7 @@ export const listen = ({ broadcast, echo }: Handlers): Listen =>
       port: 0,
       maxConnections: 1_000_000,
       limits: { maxMessageSize },
-      // The load counts bytes, and pings are none of those it waits for. The other servers send none.
-      heartbeat: "1 day",
-      idleDeadline: "3 days"
+      ...withoutPings
     })
     const all = new Set<Ws>()
     const handler = (ws: Ws) => {
