@@ -17,6 +17,7 @@ import {
   hasToken,
   isBase64Of16Bytes,
   isFieldValue,
+  isOnlyToken,
   isRequestTarget,
   isToken,
   isVisible,
@@ -365,7 +366,7 @@ export const confirm = (
   const { headers, status } = response
   // RFC 6455 4.1, the client's checks in their order.
   if (status !== 101) return distrust({ _tag: "StatusNot101", status })
-  if (!asksForUpgrade(headers)) return distrust({ _tag: "NotUpgraded" })
+  if (!isUpgraded(headers)) return distrust({ _tag: "NotUpgraded" })
   const accept = line(headers, "sec-websocket-accept")
   if (accept === undefined || trim(accept) !== acceptKey(offer.key)) return distrust({ _tag: "InvalidAccept", accept })
   const extensions = line(headers, "sec-websocket-extensions")
@@ -410,6 +411,11 @@ const distrust = (reason: ResponseReason) => Result.fail(new ResponseError({ rea
 // RFC 6455 4.2.1: Upgrade has "websocket" and Connection has "Upgrade", both whatever their case.
 const asksForUpgrade = (headers: Headers): boolean =>
   hasToken(line(headers, "upgrade"), "websocket") && hasToken(line(headers, "connection"), "upgrade")
+
+// RFC 6455 4.1: Upgrade is "websocket", where a request may have a list. RFC 9110 7.8: a response lists protocols that lie one
+// upon the other, and with another one among them what follows is no frames.
+const isUpgraded = (headers: Headers): boolean =>
+  isOnlyToken(line(headers, "upgrade"), "websocket") && hasToken(line(headers, "connection"), "upgrade")
 
 const areUniqueTokens = (names: ReadonlyArray<string>): boolean =>
   names.every(isToken) && new Set(names).size === names.length

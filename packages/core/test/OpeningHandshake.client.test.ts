@@ -106,6 +106,13 @@ describe("OpeningHandshake.confirm", { timeout: 60_000 }, () => {
     assert.deepStrictEqual(agreement, { subprotocol: undefined, extensions: undefined })
   })
 
+  for (const upgrade of ["TLS/1.2, websocket", "websocket, h2c", ["websocket", "websocket"], "websocket,", ""]) {
+    it(`takes no Upgrade but websocket alone: ${JSON.stringify(upgrade)}`, () => {
+      const agreement = OpeningHandshake.confirm(responseWith({ upgrade }), validOffer)
+      assert.deepStrictEqual(Result.getOrThrow(Result.flip(agreement)).reason, { _tag: "NotUpgraded" })
+    })
+  }
+
   it("hands on extensions if some were offered", () => {
     const response = responseWith({ "sec-websocket-extensions": ["a; b", "c"] })
     const agreement = OpeningHandshake.confirm(response, { ...validOffer, extensions: "a" })

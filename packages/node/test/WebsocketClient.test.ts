@@ -162,6 +162,7 @@ describe("WebsocketClient.connectStream", () => {
     ["without Upgrade and Connection", { Upgrade: undefined, Connection: undefined }, { _tag: "NotUpgraded" }],
     ["without Upgrade", { Upgrade: undefined }, { _tag: "NotUpgraded" }],
     ["that upgrades to something else", { Upgrade: "h2c" }, { _tag: "NotUpgraded" }],
+    ["that upgrades to WebSocket over something else", { Upgrade: "TLS/1.2, websocket" }, { _tag: "NotUpgraded" }],
     ["without Sec-WebSocket-Accept", { "Sec-WebSocket-Accept": undefined }, {
       _tag: "InvalidAccept",
       accept: undefined

@@ -26,6 +26,10 @@ export const contentHeader = (headers: Headers): "Content-Length" | "Transfer-En
 export const list = (value: string): ReadonlyArray<string> =>
   value.split(",").map(trim).filter((element) => element !== "")
 
+/** Whether a value is the token alone, whatever its case. */
+export const isOnlyToken = (value: string | undefined, token: string): boolean =>
+  value !== undefined && lowerCase(trim(value)) === token
+
 /** Whether a comma-separated list has the token, whatever its case. */
 export const hasToken = (value: string | undefined, token: string): boolean =>
   value !== undefined && (lowerCase(value) === token || list(value).some((element) => lowerCase(element) === token))
