@@ -13,7 +13,7 @@ const redirect = (location: string, status = 302) =>
   `HTTP/1.1 ${status} Elsewhere\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`
 
 /** Opens at `/end`, with the request line in a frame, and answers everything else by `respond`. */
-const serveRedirects = Effect.fnUntraced(function*(respond: (path: string) => string) {
+const serveRedirects = Effect.fnUntraced(function*(respond: (path: string) => string | Buffer) {
   const requests = yield* Queue.unbounded<Request>()
   const { port, sockets, url } = yield* serve((socket, request) => {
     Queue.offerUnsafe(requests, request)
@@ -38,6 +38,15 @@ describe("maxRedirects", () => {
         yield* gone(yield* Queue.take(sockets))
         const keys = (yield* requests).map(({ headers }) => headers.get("sec-websocket-key"))
         assert.strictEqual(new Set(keys).size, 2)
+      }))
+  }
+
+  for (const [encoding, octets] of [["utf8", "%C3%BC"], ["latin1", "%FC"]] as const) {
+    it.live(`asks for the octets that the server wrote, beyond ASCII in ${encoding}`, () =>
+      Effect.gen(function*() {
+        const { url } = yield* serveRedirects(() => Buffer.from(redirect("/end/\u00fc?\u00fc"), encoding))
+        const stream = yield* WebsocketClient.connectStream(`${url}begin`, { maxRedirects: 1 })
+        assert.strictEqual(asText(yield* stream.read), `GET /end/${octets}?${octets} HTTP/1.1`)
       }))
   }
 

@@ -15,7 +15,7 @@ export const next = (
   if (!redirects.has(status) || location === undefined) return undefined
   const wrong = (expected: string) =>
     Result.fail(new InvalidRedirect({ status, location: redacted(location), expected }))
-  const resolved = URL.parse(location, from.url)
+  const resolved = URL.parse(inOctets(location), from.url)
   const protocol = protocols.get(resolved?.protocol)
   if (resolved === null || protocol === undefined) return wrong("a URL of scheme ws:, wss:, http: or https:")
   // What was asked for in secret is not to be asked again in the clear.
@@ -29,6 +29,11 @@ export const next = (
   // The default port is left out of a host, so that ws: and wss: without a port are the same one.
   return Result.succeed({ url, headers: url.host === from.url.host ? from.headers : withoutCredentials(from.headers) })
 }
+
+// Node reads a header as Latin-1, and a URL parser has characters in UTF-8: what a server writes beyond ASCII would be asked for in
+// other octets than its own.
+const inOctets = (location: string): string =>
+  location.replace(/[\u0080-\u00ff]/g, (octet) => `%${octet.charCodeAt(0).toString(16).toUpperCase()}`)
 
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
