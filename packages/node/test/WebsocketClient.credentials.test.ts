@@ -58,6 +58,7 @@ describe("user and password in the URL", () => {
       ["another scheme", "http://user:secret@127.0.0.1/", "http://***@127.0.0.1/"],
       ["an @ in the password", "http://user:sec@ret@127.0.0.1/", "http://***@127.0.0.1/"],
       ["a fragment", "ws://user:secret@127.0.0.1/#top", "ws://***@127.0.0.1/#top"],
+      ["a fragment that is empty", "ws://user:secret@127.0.0.1/#", "ws://***@127.0.0.1/#"],
       ["no URL at all", "ws://user:secret@127.0.0.1:99999/", "***@127.0.0.1:99999/"],
       ["no URL, and slashes in the password", "user:secret//secret@127.0.0.1", "***@127.0.0.1"],
       ["percent signs that stand for nothing", "ws://user:secret%zz@127.0.0.1/", "ws://***@127.0.0.1/"],

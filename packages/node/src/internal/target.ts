@@ -21,8 +21,9 @@ export const parse = (url: string | URL, headers: HeaderLines = []): Result.Resu
   const parsed = URL.parse(url)
   if (parsed === null) return wrong(flawOf(String(url)))
   if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:") return wrong(ofScheme)
-  // RFC 6455 3: "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used".
-  if (parsed.hash !== "") return wrong("free of a fragment")
+  // RFC 6455 3: "Fragment identifiers are meaningless in the context of WebSocket URIs and MUST NOT be used". To a URL parser the
+  // hash of an empty one is that of none.
+  if (parsed.href.includes("#")) return wrong("free of a fragment")
   const authorization = basicAuth(parsed)
   if (Result.isFailure(authorization)) return wrong(authorization.failure)
   return Result.succeed({
