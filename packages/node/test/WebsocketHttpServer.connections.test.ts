@@ -185,3 +185,39 @@ describe("What a WebsocketHttpServer delivers", () => {
       assert.strictEqual(yield* textOf(ws), "still here")
     }))
 })
+
+describe("R23: clients of a WebsocketHttpServer that end their side before they are answered", () => {
+  it.live("leave their place, as any request whose client is gone", () =>
+    Effect.gen(function*() {
+      const arrived = yield* Deferred.make<void>()
+      const ended = yield* Deferred.make<string>()
+      const slow = HttpRouter.add("GET", "/slow", Effect.andThen(Deferred.succeed(arrived, undefined), Effect.never))
+      const { port } = yield* serving(Layer.mergeAll(page, slow), {
+        websocket: { maxConnections: 1 },
+        // Behind the end of everything that the request had.
+        around: (app) => Effect.andThen(Effect.addFinalizer(({ _tag }) => Deferred.succeed(ended, _tag)), app)
+      })
+      const socket = yield* dial(port)
+      socket.write(handshake("/slow"))
+      yield* Deferred.await(arrived)
+      socket.end()
+      assert.strictEqual(yield* Deferred.await(ended), "Failure")
+      assert.strictEqual((yield* exchange(port, handshake("/page"))).status, 200)
+    }))
+
+  it.live("get to the end of what they were being told", () =>
+    Effect.gen(function*() {
+      const long = "a page".repeat(1_000_000)
+      const server = createServer()
+      const { port } = yield* serving(HttpRouter.add("GET", "/long", HttpServerResponse.text(long)), { server })
+      const accepted = once(server, "connection")
+      const socket = yield* dial(port)
+      const [peer] = yield* Effect.promise(() => accepted)
+      const told = yield* Effect.forkChild(event(peer, "end"), { startImmediately: true })
+      socket.write(handshake("/long"))
+      yield* event(socket, "readable")
+      socket.end()
+      yield* Fiber.join(told)
+      assert.include(parse(Buffer.from(yield* takeAll(socket))).rest.toString(), long)
+    }))
+})

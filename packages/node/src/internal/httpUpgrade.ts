@@ -85,8 +85,9 @@ export class HttpUpgrade {
     this.all = all
     this.upgrade = upgrade
     upgrades.set(upgrade.request, this)
-    // As Node ends a connection behind its last response: a peer that keeps its side open would hold it for ever.
-    upgrade.socket.once("finish", destroy).on("drain", drained)
+    // As Node ends a connection behind its last response: a peer that keeps its side open would hold it for ever. And behind the
+    // end of the peer's side: a handler that waits would hold its place for somebody who has left.
+    upgrade.socket.once("finish", destroy).once("end", abandon).on("drain", drained)
   }
 
   /** Has a handler of HTTP answer, which may begin to once its listeners are on the socket. */
@@ -193,7 +194,7 @@ export class HttpUpgrade {
   private get endRequest(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const { socket } = this.upgrade
-      socket.off("finish", destroy).off("drain", drained)
+      socket.off("finish", destroy).off("end", abandon).off("drain", drained)
       for (const listener of this.httpListeners) socket.off("close", listener)
       return this.request?.upgraded ?? Effect.void
     })
@@ -244,4 +245,9 @@ function drained(this: Duplex): void {
 
 function destroy(this: Duplex): void {
   this.destroy()
+}
+
+// Behind what it was told by then. Effect interrupts nobody for a socket that was ended: that is the end of a response.
+function abandon(this: Duplex): void {
+  if (!this.writableEnded) this.write("", () => this.destroy())
 }
