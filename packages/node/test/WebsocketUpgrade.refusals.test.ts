@@ -104,6 +104,15 @@ describe("What bad input gets: a request that opens no connection", () => {
       }))
   }
 
+  it.live("HEAD is answered as POST is, without the words", () =>
+    Effect.gen(function*() {
+      const { port, server } = yield* serve
+      yield* Effect.forkScoped(WebsocketUpgrade.run(server, neverOpened), { startImmediately: true })
+      const response = yield* exchange(port, request({ line: "HEAD / HTTP/1.1" }))
+      assert.deepStrictEqual([response.status, response.rest.toString()], [405, ""])
+      assert.match(response.headers.get("content-length") ?? "", /^[1-9]\d$/)
+    }))
+
   // A parser may drop headers where there are too many of them, though it has seen that this is an upgrade.
   for (const [name, status] of [["host", 400], ["upgrade", 426], ["connection", 426]] as const) {
     it.live(`R14: an upgrade without the header ${name} is answered with ${status}`, () =>

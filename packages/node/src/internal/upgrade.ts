@@ -129,11 +129,14 @@ export const stageOf = (socket: Duplex): Stage => {
 const opened = new WeakMap<Duplex, FrameStream>()
 
 /** Answers with an HTTP response instead, and closes the socket. Dies of a header that would not stay in its line. */
-export const reject = (upgrade: Pick<Upgrade, "socket">, response: OpeningHandshake.Response): Effect.Effect<void> =>
+export const reject = ({ request, socket }: Asked, response: OpeningHandshake.Response): Effect.Effect<void> =>
   Effect.suspend(() => {
-    upgrade.socket.write(format(response))
-    return finish(upgrade.socket, defaults.linger)
+    socket.write(format(response, request?.method))
+    return finish(socket, defaults.linger)
   })
+
+/** Where to answer, and what was asked, as far as the answer depends on it. */
+type Asked = Pick<Upgrade, "socket"> & { readonly request?: Pick<IncomingMessage, "method"> }
 
 /** Leaves no client without an answer: one that was neither accepted nor rejected gets a 500. */
 export const rejectUnanswered = (socket: Duplex): Effect.Effect<void> =>
@@ -157,7 +160,7 @@ const refuse = (upgrade: Upgrade, error: RequestError): Effect.Effect<never, Ope
   )
 
 /** Answers with a 500: an option of ours cannot be used. */
-export const misconfigured = (upgrade: Pick<Upgrade, "socket">, error: OptionError): Effect.Effect<never, OpenError> =>
+export const misconfigured = (upgrade: Asked, error: OptionError): Effect.Effect<never, OpenError> =>
   Effect.andThen(
     reject(upgrade, internalServerError),
     new OpenError({ reason: new InvalidOption({ error }) })
@@ -179,7 +182,7 @@ const formatAccepted = (headers: OpeningHandshake.HeaderLines): Uint8Array => {
   return Buffer.from(`${head}\r\n`, "latin1")
 }
 
-const format = ({ body, headers, status }: OpeningHandshake.Response): Uint8Array => {
+const format = ({ body, headers, status }: OpeningHandshake.Response, method: string | undefined): Uint8Array => {
   const length = ["Content-Length", `${Buffer.byteLength(body)}`] as const
   const lines = [...headers, length].map(([name, value]) => {
     validateHeaderName(name)
@@ -187,6 +190,8 @@ const format = ({ body, headers, status }: OpeningHandshake.Response): Uint8Arra
     return `${name}: ${value}\r\n`
   })
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n`
+  // RFC 9110 9.3.2: to HEAD "the server MUST NOT send content in the response".
+  const content = method === "HEAD" ? "" : body
   // As Node writes and reads headers, and as their values were checked.
-  return Buffer.concat([Buffer.from(head, "latin1"), Buffer.from(body)])
+  return Buffer.concat([Buffer.from(head, "latin1"), Buffer.from(content)])
 }
