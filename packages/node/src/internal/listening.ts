@@ -46,10 +46,9 @@ const create = (
   { handshakeDeadline, maxConnections }: Limits
 ): Effect.Effect<Http.Server, ListenError> => {
   // Node would listen, and then fail each client.
-  if (tls !== undefined && !identities.some((identity) => tls[identity] !== undefined)) {
-    return invalid(
-      new OptionError({ option: "tls", value: "without a certificate", expected: "given cert and key, or pfx" })
-    )
+  if (tls !== undefined && !hasIdentity(tls)) {
+    const value = isGiven(tls.cert) ? "without a key" : "without a certificate"
+    return invalid(new OptionError({ option: "tls", value, expected: "given cert and key, or pfx" }))
   }
   // Node takes whole milliseconds, and no more than its timers do.
   const deadline = Math.min(Math.ceil(Duration.toMillis(handshakeDeadline)), longestTimer)
@@ -76,7 +75,12 @@ const create = (
   })
 }
 
-const identities = ["cert", "pfx", "SNICallback", "pskCallback"] as const
+const hasIdentity = (tls: Https.ServerOptions): boolean =>
+  (isGiven(tls.cert) && (isGiven(tls.key) || tls.privateKeyIdentifier !== undefined)) || isGiven(tls.pfx) ||
+  tls.SNICallback !== undefined || tls.pskCallback !== undefined
+
+// What is empty, as a variable of the environment may be, is nothing.
+const isGiven = (value: { readonly length: number } | undefined): boolean => (value?.length ?? 0) > 0
 
 const spareConnections = 1024
 
