@@ -44,6 +44,8 @@ const wrong: ReadonlyArray<readonly [options: object, option: string, says: stri
   [{ port: "8080" }, "port", `port is 8080, ${port}`],
   [{ port: undefined }, "port", `port is undefined, ${port}`],
   [{ host: "" }, "host", `host is "", it must be a name or an address`],
+  [{ host: "a\0b" }, "host", `host is "a\\u0000b", it must be a name or an address`],
+  [{ host: "a".repeat(300) }, "host", "it must be what one can listen on: getaddrinfo"],
   [{ host: "192.0.2.1" }, "host", "host is 192.0.2.1, it must be what one can listen on: listen EADDRNOTAVAIL"],
   [{ host: "nowhere.invalid" }, "host", "host is nowhere.invalid, it must be what one can listen on"],
   [{ port: undefined, path: "" }, "path", `path is "", it must be the path of a socket`],

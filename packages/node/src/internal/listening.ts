@@ -128,7 +128,10 @@ const checkListenOptions = ({ host, path, port }: ListenOptions): OptionError | 
       expected: "a whole number from 0 to 65535, or path be given"
     })
   }
-  return host === "" ? new OptionError({ option: "host", value: `""`, expected: "a name or an address" }) : undefined
+  // Node throws for a NUL, and for an empty one it listens everywhere.
+  return host === "" || host?.includes("\0") === true
+    ? new OptionError({ option: "host", value: JSON.stringify(host), expected: "a name or an address" })
+    : undefined
 }
 
 const invalid = (error: OptionError) => new ListenError({ reason: new InvalidOption({ error }) })
@@ -147,10 +150,12 @@ const listenError = (error: NodeJS.ErrnoException, { host, path, port }: ListenO
     case "EINVAL":
     case "ENOENT":
     case "ENOTDIR":
+      if (path !== undefined) return invalid(new OptionError({ option: "path", value: path, expected }))
       return invalid(
-        path === undefined
-          ? new OptionError({ option: "port", value: port, expected })
-          : new OptionError({ option: "path", value: path, expected })
+        // The port is a number that may be one.
+        error.code === "EINVAL"
+          ? new OptionError({ option: "host", value: host, expected })
+          : new OptionError({ option: "port", value: port, expected })
       )
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
