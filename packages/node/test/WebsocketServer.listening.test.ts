@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import { once } from "node:events"
 import { existsSync } from "node:fs"
@@ -165,6 +167,33 @@ describe("WebsocketServer.attach", () => {
       const page = request({ headers: { Upgrade: undefined, Connection: "close" } })
       const { rest, status } = yield* exchange(port, page)
       assert.deepStrictEqual([status, rest.toString()], [200, "a page"])
+    }))
+
+  it.live("serves one whose connections another one still drains", () =>
+    Effect.gen(function*() {
+      const { port, server } = yield* serve
+      const [drains, leave] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const scope = yield* Scope.make()
+      const first = yield* Scope.provide(WebsocketServer.attach(server), scope)
+      yield* Effect.forkScoped(
+        first.run((ws) =>
+          ws.closed.pipe(Effect.andThen(Deferred.succeed(drains, undefined)), Effect.andThen(Deferred.await(leave)))
+        ),
+        { startImmediately: true }
+      )
+      const ws = yield* WebsocketClient.connect(`ws://127.0.0.1:${port}/`)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* Effect.flip(ws.receive)
+      yield* Deferred.await(drains)
+      const second = yield* WebsocketServer.attach(server)
+      yield* Effect.forkScoped(second.run(echo), { startImmediately: true })
+      yield* expectEcho(`ws://127.0.0.1:${port}/`)
+      const page = request({ headers: { Upgrade: undefined, Connection: "close" } })
+      assert.strictEqual((yield* exchange(port, page)).status, 426)
+      yield* Deferred.succeed(leave, undefined)
+      yield* Fiber.join(closing)
+      yield* expectEcho(`ws://127.0.0.1:${port}/`)
+      assert.strictEqual((yield* exchange(port, page)).status, 426)
     }))
 
   it.live("serves one of node:https", () =>

@@ -13,6 +13,7 @@ import type { Handler, RunOptions } from "../WebsocketServer.ts"
 import { FrontDoor } from "./frontDoor.ts"
 import { Guest, type Host } from "./guest.ts"
 import * as Meter from "./meter.ts"
+import { hasOthers, unlessSucceeded } from "./ownListeners.ts"
 import { Reception, type Shift, type Visitor } from "./reception.ts"
 import { type Settings, sweepInterval } from "./serverOptions.ts"
 import { sweep } from "./sweep.ts"
@@ -31,11 +32,12 @@ export const receiveUpgrades = (settings: Settings, server: Server): Effect.Effe
     yield* Effect.forkScoped(sweep(swept, sweepInterval(settings), timepiece))
     // Without a listener a failure to accept, for want of descriptors, would end the process.
     const onError = (error: Error) => fork(Effect.logWarning("WebSocket server could not accept a connection", error))
+    const onUpgrade = unlessSucceeded(server, "upgrade", reception.onUpgrade)
     const onRequest = requestListener(server)
-    const answersRequests = server.listenerCount("request") === 0
+    const answersRequests = !hasOthers(server, "request")
     yield* Effect.acquireRelease(
       Effect.sync(() => {
-        server.on("upgrade", reception.onUpgrade).on("error", onError)
+        server.on("upgrade", onUpgrade).on("error", onError)
         if (answersRequests) server.on("request", onRequest)
       }),
       () =>
@@ -43,7 +45,7 @@ export const receiveUpgrades = (settings: Settings, server: Server): Effect.Effe
           reception.close,
           Effect.sync(() => {
             door?.close()
-            server.off("upgrade", reception.onUpgrade).off("error", onError).off("request", onRequest)
+            server.off("upgrade", onUpgrade).off("error", onError).off("request", onRequest)
           })
         )
     )

@@ -26,6 +26,7 @@ import type { FrameStream } from "./frameStream.ts"
 import type { Stage } from "./handlerEnd.ts"
 import { defaults, makeStream } from "./makeStream.ts"
 import type { Agreed } from "./messageStream.ts"
+import { hasOthers, unlessSucceeded } from "./ownListeners.ts"
 import type { Source } from "./port.ts"
 
 /** An upgrade that has come to a server, by `node:http` or past it. */
@@ -144,14 +145,15 @@ export const rejectUnanswered = (socket: Duplex): Effect.Effect<void> =>
   Effect.suspend(() => socket.destroyed || opened.has(socket) ? Effect.void : reject({ socket }, internalServerError))
 
 /** For an HTTP server's event `request`: what nobody else answers is no opening handshake. */
-export const requestListener = (server: Server) => (_: IncomingMessage, response: ServerResponse): void => {
-  // Somebody has come since to answer them.
-  if (server.listenerCount("request") > 1) return
-  const { body, headers, status } = OpeningHandshake.reject(new RequestError({ reason: { _tag: "NotAnUpgrade" } }))
-  response.statusCode = status
-  for (const [name, value] of headers) response.setHeader(name, value)
-  response.end(body)
-}
+export const requestListener = (server: Server) =>
+  unlessSucceeded(server, "request", (_: IncomingMessage, response: ServerResponse): void => {
+    // Somebody has come since to answer them.
+    if (hasOthers(server, "request")) return
+    const { body, headers, status } = OpeningHandshake.reject(new RequestError({ reason: { _tag: "NotAnUpgrade" } }))
+    response.statusCode = status
+    for (const [name, value] of headers) response.setHeader(name, value)
+    response.end(body)
+  })
 
 const refuse = (upgrade: Upgrade, error: RequestError): Effect.Effect<never, OpenError> =>
   Effect.andThen(
