@@ -15,6 +15,9 @@ import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
 import { once } from "node:events"
 import { createServer } from "node:http"
+import * as https from "node:https"
+import * as tls from "node:tls"
+import * as Certificate from "./support/certificate.ts"
 import { encode, text } from "./support/frames.ts"
 import { dial, exchange, parse } from "./support/http.ts"
 import { closeDeadline, codes, handshake, serving, textOf, websocket } from "./support/httpServer.ts"
@@ -186,24 +189,44 @@ describe("What a WebsocketHttpServer delivers", () => {
     }))
 })
 
+/** As `dial`, over TLS. */
+const dialSecurely = (port: number) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const socket = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false })
+      await once(socket, "secureConnect")
+      return socket
+    }),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+
 describe("R23: clients of a WebsocketHttpServer that end their side before they are answered", () => {
-  it.live("leave their place, as any request whose client is gone", () =>
-    Effect.gen(function*() {
-      const arrived = yield* Deferred.make<void>()
-      const ended = yield* Deferred.make<string>()
-      const slow = HttpRouter.add("GET", "/slow", Effect.andThen(Deferred.succeed(arrived, undefined), Effect.never))
-      const { port } = yield* serving(Layer.mergeAll(page, slow), {
-        websocket: { maxConnections: 1 },
-        // Behind the end of everything that the request had.
-        around: (app) => Effect.andThen(Effect.addFinalizer(({ _tag }) => Deferred.succeed(ended, _tag)), app)
-      })
-      const socket = yield* dial(port)
-      socket.write(handshake("/slow"))
-      yield* Deferred.await(arrived)
-      socket.end()
-      assert.strictEqual(yield* Deferred.await(ended), "Failure")
-      assert.strictEqual((yield* exchange(port, handshake("/page"))).status, 200)
-    }))
+  const servers = [
+    ["node:http", createServer, dial],
+    ["node:https", () => https.createServer({ ...Certificate.make() }), dialSecurely]
+  ] as const
+  for (const [name, make, dial] of servers) {
+    it.live(`leave their place, as any request whose client is gone, at a server of ${name}`, () =>
+      Effect.gen(function*() {
+        const arrived = yield* Deferred.make<void>()
+        const ended = yield* Deferred.make<string>()
+        const slow = HttpRouter.add("GET", "/slow", Effect.andThen(Deferred.succeed(arrived, undefined), Effect.never))
+        const { port } = yield* serving(Layer.mergeAll(page, slow), {
+          server: make(),
+          websocket: { maxConnections: 1 },
+          // Behind the end of everything that the request had.
+          around: (app) => Effect.andThen(Effect.addFinalizer(({ _tag }) => Deferred.succeed(ended, _tag)), app)
+        })
+        const socket = yield* dial(port)
+        socket.write(handshake("/slow"))
+        yield* Deferred.await(arrived)
+        socket.end()
+        assert.strictEqual(yield* Deferred.await(ended), "Failure")
+        const next = yield* dial(port)
+        next.write(handshake("/page"))
+        assert.strictEqual(parse(Buffer.from(yield* takeAll(next))).status, 200)
+      }))
+  }
 
   it.live("get to the end of what they were being told", () =>
     Effect.gen(function*() {

@@ -247,7 +247,9 @@ function destroy(this: Duplex): void {
   this.destroy()
 }
 
-// Behind what it was told by then. Effect interrupts nobody for a socket that was ended: that is the end of a response.
+// Behind what it was told by then. Effect interrupts nobody for a socket that was ended: that is the end of a response. One of TLS
+// Node ends by itself, a tick later.
 function abandon(this: Duplex): void {
-  if (!this.writableEnded) this.write("", () => this.destroy())
+  if (this.writableLength === 0) this.destroy()
+  else if (!this.writableEnded) this.write("", () => this.destroy())
 }
