@@ -13,7 +13,7 @@ import * as Certificate from "./support/certificate.ts"
 import { exchange, request, serve } from "./support/http.ts"
 import { socketPath } from "./support/paths.ts"
 import { refusal } from "./support/refusal.ts"
-import { echo, local, logging, serving } from "./support/server.ts"
+import { echo, listening, local, logging, serving } from "./support/server.ts"
 
 const expectEcho = Effect.fnUntraced(function*(url: string, options?: WebsocketClient.Options) {
   const ws = yield* WebsocketClient.connect(url, options)
@@ -91,6 +91,17 @@ describe("A server listens", () => {
       const response = yield* exchange(port, request({ headers: { Upgrade: undefined, Connection: "close" } }))
       assert.strictEqual(response.status, 426)
       assert.strictEqual(response.headers.get("sec-websocket-version"), "13")
+    }))
+
+  it.live("and who takes it for a proxy with a 405, whether anything runs or not", () =>
+    Effect.gen(function*() {
+      const { port } = yield* listening()
+      const tunnel = {
+        line: "CONNECT elsewhere.test:80 HTTP/1.1",
+        headers: { Upgrade: undefined, Connection: undefined }
+      }
+      const response = yield* exchange(port, request(tunnel))
+      assert.deepStrictEqual([response.status, response.headers.get("allow")], [405, "GET"])
     }))
 })
 

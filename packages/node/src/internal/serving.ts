@@ -1,4 +1,6 @@
 /** What a server does with its upgrades: takes them, as long as it lives, and has a handler run for each. */
+import { RequestError } from "@websocket-stream/core/HandshakeError"
+import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -7,7 +9,8 @@ import * as FiberSet from "effect/FiberSet"
 import * as Iterable from "effect/Iterable"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
-import type { Server } from "node:http"
+import type { IncomingMessage, Server } from "node:http"
+import type { Duplex } from "node:stream"
 import type { WebsocketRequest } from "../WebsocketRequest.ts"
 import type { Handler, RunOptions } from "../WebsocketServer.ts"
 import { FrontDoor } from "./frontDoor.ts"
@@ -18,7 +21,7 @@ import { Reception, type Shift, type Visitor } from "./reception.ts"
 import { type Settings, sweepInterval } from "./serverOptions.ts"
 import { sweep } from "./sweep.ts"
 import { Timepiece } from "./timepiece.ts"
-import { requestListener } from "./upgrade.ts"
+import { receiveUpgrade, reject, requestListener } from "./upgrade.ts"
 
 /** Takes the upgrades of an HTTP server, until the scope's end has drained them. */
 export const receiveUpgrades = (settings: Settings, server: Server): Effect.Effect<Reception, never, Scope.Scope> =>
@@ -34,23 +37,31 @@ export const receiveUpgrades = (settings: Settings, server: Server): Effect.Effe
     const onError = (error: Error) => fork(Effect.logWarning("WebSocket server could not accept a connection", error))
     const onUpgrade = unlessSucceeded(server, "upgrade", reception.onUpgrade)
     const onRequest = requestListener(server)
+    const onConnect = (request: IncomingMessage, socket: Duplex, head: Uint8Array) => {
+      const tunnel = receiveUpgrade(request, socket, head)
+      if (tunnel !== undefined) fork(reject(tunnel, OpeningHandshake.reject(notGet)))
+    }
     const answersRequests = !hasOthers(server, "request")
     yield* Effect.acquireRelease(
       Effect.sync(() => {
         server.on("upgrade", onUpgrade).on("error", onError)
         if (answersRequests) server.on("request", onRequest)
+        // Without a listener Node hangs up without a word.
+        if (settings.ownsServer) server.on("connect", onConnect)
       }),
       () =>
         Effect.ensuring(
           reception.close,
           Effect.sync(() => {
             door?.close()
-            server.off("upgrade", onUpgrade).off("error", onError).off("request", onRequest)
+            server.off("upgrade", onUpgrade).off("error", onError).off("request", onRequest).off("connect", onConnect)
           })
         )
     )
     return reception
   })
+
+const notGet = new RequestError({ reason: { _tag: "MethodNotGet", method: "CONNECT" } })
 
 /** What the handlers of a connection need besides what every connection has. */
 export type Rest<R> = Exclude<Exclude<R, Scope.Scope>, WebsocketRequest>
