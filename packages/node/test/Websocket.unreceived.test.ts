@@ -38,6 +38,13 @@ describe("An end behind a message that nobody receives", () => {
       ends: false,
       code: 1006,
       reason: "Protocol"
+    },
+    {
+      what: "a Close frame that breaks the protocol",
+      bytes: byPeer(Frame.make(Opcode.Close, new Uint8Array(1))),
+      ends: false,
+      code: 1006,
+      reason: "Protocol"
     }
   ] as const
   for (const { bytes, code, ends: endsTcp, reason, what } of ends) {

@@ -124,8 +124,9 @@ export class MessageReader extends Supply<Message.Message> implements PieceSourc
       this.isConcluding = true
       this.parse()
     }
-    if (this.verdict !== undefined) this.judge(this.verdict)
-    else if (this.ended !== undefined) this.replier.finish()
+    // A Close frame that is malformed is an error in its turn.
+    while (this.verdict !== undefined) this.judge(this.verdict)
+    if (this.ended !== undefined) this.replier.finish()
   }
 
   abandon(): void {
