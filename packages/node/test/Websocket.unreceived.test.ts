@@ -6,9 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
+import { constants, deflateRawSync } from "node:zlib"
 import { decode, encode, text } from "./support/frames.ts"
 import { assertWaiting, park, reasonOf, turns } from "./support/streams.ts"
-import { scripted, type Ws } from "./support/websockets.ts"
+import { scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
 
 const byPeer = (frame: Frame.Frame): Uint8Array => encode("server", frame)
 
@@ -103,6 +104,20 @@ describe("An end behind a message that nobody receives", () => {
       yield* Fiber.join(closed)
       assert.deepStrictEqual([yield* received(ws), yield* received(ws)], ["one", "two"])
       assert.strictEqual((yield* reasonOf(ws.receive))._tag, "Io")
+    }))
+
+  it.effect("is told as the peer said it where the connection is gone while what came before is inflated", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted({ ...options, ...withoutTakeover })
+      // So much that it is inflated off the event loop.
+      const deflated = deflateRawSync(new Uint8Array(100_000), { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
+      const closed = yield* park(ws.closed)
+      duplex.push(byPeer(Frame.make(Opcode.Binary, deflated, { rsv1: true })))
+      duplex.push(byPeer(closeFrame))
+      duplex.destroy(new Error("reset"))
+      assert.deepStrictEqual((yield* Fiber.join(closed)).received, Close.make(4001, "bye"))
+      assert.strictEqual((yield* ws.receive).payload.length, 100_000)
+      assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 4001 })
     }))
 
   it.effect("fails a ping at once where the connection is gone, with what it ended of", () =>

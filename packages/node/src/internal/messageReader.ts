@@ -126,7 +126,8 @@ export class MessageReader extends Supply<Message.Message> implements PieceSourc
     }
     // A Close frame that is malformed is an error in its turn.
     while (this.verdict !== undefined) this.judge(this.verdict)
-    if (this.ended !== undefined) this.replier.finish()
+    // Nor is one overlooked behind a message that is still being inflated.
+    if (this.ended !== undefined && !this.isInflating) this.replier.finish()
   }
 
   abandon(): void {
@@ -376,7 +377,9 @@ export class MessageReader extends Supply<Message.Message> implements PieceSourc
       // The scope may have been closed meanwhile.
       if (this.isOver) return
       this.receiveInflated(opcode, inflated)
-      if (isLate) this.pull()
+      if (!isLate) return
+      if (this.isConcluding) this.conclude()
+      else this.pull()
     })
     isLate = true
   }

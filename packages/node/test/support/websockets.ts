@@ -25,7 +25,7 @@ export const scripted = Effect.fnUntraced(function*(
   duplexOptions?: ConstructorParameters<typeof Scripted>[0]
 ) {
   const duplex = new Scripted(duplexOptions)
-  const stream = yield* make(duplex, { role: "server" })
+  const stream = yield* make(duplex, { role: "server", rsv1: options?.deflate !== undefined })
   const ws = yield* Websocket.make(stream, { closeDeadline: 0, ...options })
   return { duplex, ws }
 })
