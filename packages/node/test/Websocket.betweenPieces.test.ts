@@ -1,17 +1,19 @@
 /** A message and one that is sent in pieces: whichever is first, the other waits for it, and neither fails for the other. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import { promisify } from "node:util"
 import { deflateRaw } from "node:zlib"
 import { noise } from "../../core/test/support/bytes.ts"
-import { decode } from "./support/frames.ts"
+import { decode, encode } from "./support/frames.ts"
 import type { Scripted } from "./support/scripted.ts"
 import { Steps } from "./support/stepping.ts"
-import { turns } from "./support/streams.ts"
-import { inPieces, scripted, withoutTakeover } from "./support/websockets.ts"
+import { park, reasonOf, turns } from "./support/streams.ts"
+import { inPieces, scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
 
 /** The names of the messages that were sent. Throws where fragments of one have a frame of another among them. */
 const messages = (duplex: Scripted): ReadonlyArray<string> => {
@@ -64,4 +66,30 @@ describe("a message that is sent in pieces", () => {
       }
       assert.sameMembers([...ends], ["small, small, in pieces", "small, in pieces, small"])
     }))
+
+  const ends: ReadonlyArray<readonly [how: string, reason: string, end: (duplex: Scripted, ws: Ws) => void]> = [
+    [
+      "by the peer's Close frame",
+      "Closed",
+      (duplex) => duplex.push(encode("server", Frame.make(Opcode.Close, new Uint8Array(0))))
+    ],
+    ["by ours", "Closed", (_, ws) => Effect.runFork(ws.close())],
+    ["by a failure", "Io", (duplex) => duplex.destroy(new Error("reset"))]
+  ]
+  for (const [how, reason, end] of ends) {
+    it.live(`ends with the connection though its pieces do not come, and so do those that wait for its end: ${how}`, () =>
+      Effect.gen(function*() {
+        const { duplex, ws } = yield* scripted()
+        const pieces = Stream.concat(Stream.make("begun"), Stream.never)
+        const first = yield* park(reasonOf(ws.sendStream("text", pieces)))
+        const others = yield* Effect.all([
+          park(reasonOf(ws.send("other"))),
+          park(reasonOf(ws.sendStream("text", Stream.never)))
+        ])
+        end(duplex, ws)
+        assert.strictEqual((yield* Fiber.join(first))._tag, reason)
+        yield* Effect.forEach(others, Fiber.join)
+        yield* reasonOf(ws.sendStream("text", Stream.never))
+      }))
+  }
 })

@@ -19,6 +19,7 @@ import { closedAs } from "./closed.ts"
 import type { Compressed, Deflater } from "./deflate.ts"
 import { type Ended, FrameQueue } from "./frameQueue.ts"
 import type { Meter } from "./meter.ts"
+import { Milestone } from "./milestone.ts"
 import type { Port } from "./port.ts"
 
 /** A message to many. */
@@ -29,8 +30,15 @@ export interface Shared {
   readonly compress: boolean
 }
 
+interface Lock {
+  readonly semaphore: Semaphore.Semaphore
+  users: number
+  /** Nothing can be sent any more, for whoever waits for pieces, which may never come. */
+  over: Milestone | undefined
+}
+
 export class MessageWriter extends FrameQueue {
-  private lock: { readonly semaphore: Semaphore.Semaphore; users: number } | undefined = undefined
+  private lock: Lock | undefined = undefined
   private readonly deflater: Deflater | undefined
   private readonly meter: Meter | undefined
   private pendingPong: Frame.Frame | undefined = undefined
@@ -84,6 +92,8 @@ export class MessageWriter extends FrameQueue {
     breakOff: Effect.Effect<void>
   ): Effect.Effect<void, E | WriteError, R> {
     return this.locked(Effect.suspend(() => {
+      const { refusal } = this
+      if (refusal !== undefined) return refusal
       let next: Frame.Frame["opcode"] = opcode
       const fragment = (payload: Uint8Array, fin: boolean) =>
         this.sendWhenRoom(() =>
@@ -95,6 +105,7 @@ export class MessageWriter extends FrameQueue {
         )
       return Stream.runForEach(pieces, (piece) => fragment(bytesOf(piece), false)).pipe(
         Effect.andThen(Effect.suspend(() => fragment(new Uint8Array(0), true))),
+        Effect.raceFirst(this.over),
         // The peer has half a message, and nothing can make it whole.
         Effect.onError(() => (next === Opcode.Continuation ? breakOff : Effect.void))
       )
@@ -130,7 +141,7 @@ export class MessageWriter extends FrameQueue {
   close(frame: Frame.Frame): void {
     this.pendingPong = undefined
     if (this.closed === undefined) this.queue([frame])
-    super.drain()
+    this.drain()
   }
 
   /** There is room: for the pong first. */
@@ -141,6 +152,7 @@ export class MessageWriter extends FrameQueue {
       this.queue([frame])
     }
     super.drain()
+    if (this.lock?.over !== undefined && this.refusal !== undefined) this.lock.over.reach()
   }
 
   private sendFrames(
@@ -213,10 +225,16 @@ export class MessageWriter extends FrameQueue {
     return closing.sent === undefined ? this.closed : Exit.fail(new WriteError({ reason: closedAs(closing) }))
   }
 
+  // Of whoever holds the lock: with it the others are let go, too.
+  private get over(): Effect.Effect<never, WriteError> {
+    const over = this.lock!.over ??= new Milestone()
+    return Effect.flatMap(over.reached, () => this.refusal!)
+  }
+
   private locked<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.acquireUseRelease(
       Effect.sync(() => {
-        const lock = this.lock ??= { semaphore: Semaphore.makeUnsafe(1), users: 0 }
+        const lock = this.lock ??= { semaphore: Semaphore.makeUnsafe(1), users: 0, over: undefined }
         lock.users++
         return lock
       }),
