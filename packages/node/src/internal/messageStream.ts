@@ -58,7 +58,8 @@ export class MessageStream implements Successor, Replier, Metered {
   private readonly connection: Connection.Connection
   readonly subprotocol: string | undefined
   private lazyPings: Pings | undefined = undefined
-  // Once the end has come behind messages that were not received yet. Ends with the connection, which its scope does at the latest.
+  // Once the end has come behind messages that were not received yet, or nobody waits for the end of a peer that was told to close.
+  // Ends with the connection, which its scope does at the latest.
   private concluding: Fiber.Fiber<void> | undefined = undefined
   private lazyFinishing: Milestone | undefined = undefined
   private lazyEnding: Milestone | undefined = undefined
@@ -124,7 +125,12 @@ export class MessageStream implements Successor, Replier, Metered {
       this.writer.sendStream(
         type === "text" ? Opcode.Text : Opcode.Binary,
         pieces,
-        Effect.sync(() => this.beginClosing(Close.make(CloseCode.InternalError)))
+        Effect.sync(() => {
+          const { isClosing } = this
+          this.beginClosing(Close.make(CloseCode.InternalError))
+          // Who has closed before waits for the peer.
+          if (!isClosing) this.insist()
+        })
       )
   }
 
@@ -224,11 +230,8 @@ export class MessageStream implements Successor, Replier, Metered {
   }
 
   nearEnd(): void {
-    if (this.isFinished || this.concluding !== undefined) return
-    const { clock, closeDeadline } = this.settings
     // What nobody receives can still be received then, and the peer is not kept waiting for that.
-    const conclude = Effect.andThen(Effect.sleep(closeDeadline), Effect.sync(() => this.reader.conclude()))
-    this.concluding = Effect.runFork(Effect.provideService(conclude, Clock.Clock, clock))
+    this.concludeInTime(() => this.reader.conclude())
   }
 
   finish(): void {
@@ -311,7 +314,7 @@ export class MessageStream implements Successor, Replier, Metered {
   }
 
   private closeBy(close: Close.Close): Effect.Effect<Close.Close, WriteError> {
-    return Effect.suspend(() => {
+    const closing = Effect.suspend(() => {
       const error = this.beginClosing(close)
       if (error !== undefined) return Effect.fail(new WriteError({ reason: new Encode({ error }) }))
       return Effect.map(
@@ -319,6 +322,7 @@ export class MessageStream implements Successor, Replier, Metered {
         () => this.connection.receiveEof()
       )
     })
+    return Effect.onInterrupt(closing, () => Effect.sync(() => this.insist()))
   }
 
   // What is there already is taken as it is; otherwise the next message goes by pieces from its next part on.
@@ -343,6 +347,18 @@ export class MessageStream implements Successor, Replier, Metered {
     this.reply(step.success)
     this.reader.dropUnawaited()
     return undefined
+  }
+
+  /** Has a peer that was told to close do so in time, though nobody waits for it. */
+  private insist(): void {
+    if (this.isClosing) this.concludeInTime(() => this.port.destroy())
+  }
+
+  private concludeInTime(conclude: () => void): void {
+    if (this.isFinished || this.concluding !== undefined) return
+    const { clock, closeDeadline } = this.settings
+    const concluding = Effect.andThen(Effect.sleep(closeDeadline), Effect.sync(conclude))
+    this.concluding = Effect.runFork(Effect.provideService(concluding, Clock.Clock, clock))
   }
 
   // What most connections never need, or only in the end, is made then.
