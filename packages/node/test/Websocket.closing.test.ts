@@ -1,11 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
+import * as Websocket from "@websocket-stream/node/Websocket"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { decode } from "./support/frames.ts"
-import { assertWaiting, park, reasonOf, turns } from "./support/streams.ts"
+import { decode, encode, text } from "./support/frames.ts"
+import { Scripted } from "./support/scripted.ts"
+import { assertWaiting, make, park, reasonOf, turns } from "./support/streams.ts"
 import { scripted, type Ws } from "./support/websockets.ts"
 
 const ways: ReadonlyArray<readonly [what: string, close: (ws: Ws) => Effect.Effect<unknown, unknown>]> = [
@@ -32,4 +35,30 @@ describe("A peer that does not agree to close", () => {
         assert.isTrue(duplex.destroyed)
       }))
   }
+})
+
+describe("A peer that has ended its side of TCP", () => {
+  it.live("is told so in turn by a close of ours, which nothing can come behind", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted()
+      duplex.push(null)
+      assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 1006 })
+      yield* turns
+      assert.isFalse(duplex.writableEnded)
+      yield* ws.close()
+      assert.isTrue(duplex.writableEnded)
+    }))
+
+  it.live("is told so, too, by the answer to its Close frame, which waited for a message to be received", () =>
+    Effect.gen(function*() {
+      const duplex = new Scripted()
+      const ws = yield* Effect.flatMap(make(duplex, { role: "client" }), Websocket.make)
+      duplex.push(encode("client", text("unread"), Frame.make(Opcode.Close, new Uint8Array(0))))
+      duplex.push(null)
+      yield* turns
+      yield* ws.receive
+      assert.isFalse(duplex.writableEnded)
+      assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 1005 })
+      assert.isTrue(duplex.writableEnded)
+    }))
 })

@@ -222,7 +222,8 @@ export class MessageStream implements Successor, Replier, Metered {
   reply({ reply, shutdown }: Connection.Step): void {
     if (reply?.opcode === Opcode.Close) this.writer.close(reply)
     else if (reply !== undefined) this.writer.pong(reply)
-    if (shutdown) this.port.shutdown()
+    // Where the Close frame comes behind the end of the peer's bytes, `end` was too early for it.
+    if (shutdown || (this.hasEnded && this.connection.closing.sent !== undefined)) this.port.shutdown()
   }
 
   receivePong(payload: Uint8Array): void {
@@ -375,6 +376,10 @@ export class MessageStream implements Successor, Replier, Metered {
   /** Its bytes have ended. */
   private get ending(): Milestone {
     return this.lazyEnding ??= new Milestone()
+  }
+
+  private get hasEnded(): boolean {
+    return this.lazyEnding?.isReached === true
   }
 
   private get isFinished(): boolean {
