@@ -144,8 +144,8 @@ export class Websocket extends Context.Service<Websocket, {
    * Sends one message piece by piece, without ever holding it whole and not compressed; other messages wait for its end, so that
    * sending one within its own pieces waits for ever. If the pieces fail, or the sending is interrupted, before the first piece was
    * sent, the connection is as it was; behind that the message cannot be made whole, and the connection is closed with 1011. Fails as
-   * `send` does, and interrupts pieces that have not come by then. In a `"text"` bytes are sent as they are: if they are not UTF-8,
-   * the peer closes with 1007.
+   * `send` does, and interrupts pieces that have not come by then. Strings may be cut anywhere, in the middle of a character, too.
+   * In a `"text"` bytes are sent as they are: if they are not UTF-8, the peer closes with 1007.
    */
   readonly sendStream: <E, R>(
     type: "text" | "binary",

@@ -20,6 +20,7 @@ import type { Compressed, Deflater } from "./deflate.ts"
 import { type Ended, FrameQueue } from "./frameQueue.ts"
 import type { Meter } from "./meter.ts"
 import { Milestone } from "./milestone.ts"
+import { PieceBytes } from "./pieceBytes.ts"
 import type { Port } from "./port.ts"
 
 /** A message to many. */
@@ -103,8 +104,9 @@ export class MessageWriter extends FrameQueue {
             return [frame]
           })
         )
-      return Stream.runForEach(pieces, (piece) => fragment(bytesOf(piece), false)).pipe(
-        Effect.andThen(Effect.suspend(() => fragment(new Uint8Array(0), true))),
+      const bytes = new PieceBytes()
+      return Stream.runForEach(pieces, (piece) => fragment(bytes.of(piece), false)).pipe(
+        Effect.andThen(Effect.suspend(() => fragment(bytes.takeRest(), true))),
         Effect.raceFirst(this.over),
         // The peer has half a message, and nothing can make it whole.
         Effect.onError(() => (next === Opcode.Continuation ? breakOff : Effect.void))
@@ -280,13 +282,6 @@ const sharedAtMost = 4096
 
 let sharedText = ""
 let sharedFrame = Frame.make(Opcode.Text, new Uint8Array(0))
-
-const bytesOf = (piece: string | Uint8Array): Uint8Array => {
-  if (typeof piece === "string") return Buffer.from(piece)
-  // Of a caller without types. Found before the connection takes the piece for sent.
-  if (!(piece instanceof Uint8Array)) throw new TypeError("a piece must be a string or bytes")
-  return piece
-}
 
 const compressedFrame = (opcode: Opcode.Opcode, payload: Uint8Array): Frame.Frame =>
   Frame.make(opcode, payload, { rsv1: true })
