@@ -88,8 +88,11 @@ describe("a message that is sent in pieces", () => {
         ])
         end(duplex, ws)
         assert.strictEqual((yield* Fiber.join(first))._tag, reason)
-        yield* Effect.forEach(others, Fiber.join)
-        yield* reasonOf(ws.sendStream("text", Stream.never))
+        const reasons = [
+          ...yield* Effect.forEach(others, Fiber.join),
+          yield* reasonOf(ws.sendStream("text", Stream.never))
+        ]
+        assert.deepStrictEqual(reasons.map(({ _tag }) => _tag), [reason, reason, reason])
       }))
   }
 })

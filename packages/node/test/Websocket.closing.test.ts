@@ -62,3 +62,17 @@ describe("A peer that has ended its side of TCP", () => {
       assert.isTrue(duplex.writableEnded)
     }))
 })
+
+describe("A close of a connection that has failed", () => {
+  it.live("says nothing that the peer was not told, and is not what the connection ended of", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted()
+      duplex.destroy(new Error("reset"))
+      assert.strictEqual((yield* reasonOf(ws.receive))._tag, "Io")
+      assert.strictEqual((yield* ws.close()).code, 1006)
+      assert.strictEqual((yield* reasonOf(ws.close(1006)))._tag, "Encode")
+      assert.strictEqual((yield* reasonOf(ws.send("too late")))._tag, "Io")
+      assert.strictEqual((yield* Effect.flip(ws.ping())).reason._tag, "Io")
+      assert.isUndefined((yield* ws.closed).sent)
+    }))
+})

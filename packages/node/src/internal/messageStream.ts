@@ -341,9 +341,10 @@ export class MessageStream implements Successor, Replier, Metered {
     })
   }
 
-  /** Sends a Close frame, unless one was sent; answers why it cannot be. */
+  /** Sends a Close frame, unless one was sent or nothing can be; answers why it is none. */
   private beginClosing(close: Close.Close): EncodeError | undefined {
-    const step = this.connection.close(close)
+    // Nobody would be told so, and what the connection has ended of is no Close frame of ours.
+    const step = this.port.isWritable ? this.connection.close(close) : Result.map(Close.encode(close), () => unsaid)
     if (Result.isFailure(step)) return step.failure.reason._tag === "AfterClose" ? undefined : step.failure
     this.reply(step.success)
     this.reader.dropUnawaited()
@@ -411,6 +412,8 @@ const receivedBy = (pieces: PieceReader): ReceivedStream => {
 }
 
 const receivedWhole = ({ opcode, payload }: Message.Message): ReceivedStream => received(opcode, Stream.make(payload))
+
+const unsaid: Connection.Step = { event: undefined, reply: undefined, shutdown: false }
 
 const isClean = ({ reason }: ReadError): boolean => reason._tag === "Closed" && reason.clean
 
