@@ -119,9 +119,40 @@ export class Websocket extends Context.Service<Websocket, {
   ) => Effect.Effect<void, E | ReadError, R>
 
   /**
-   * The messages, until the connection is closed cleanly, as `runForEach` has it; an end of any other kind is a failure. A clean close
-   * of any code ends the stream, so that who connects again for some of them looks at `closed`. It takes all messages that there are
-   * at a time: where it is interrupted, or what is done with them fails, those in hand are gone.
+   * The messages, until the connection is closed cleanly, as `runForEach` has it; an end of any other kind is a failure. It takes all
+   * messages that there are at a time: where it is interrupted, or what is done with them fails, those in hand are gone.
+   *
+   * A clean close of any code ends the stream, also that of a server which restarts, and `Stream.retry` does not see it. Who connects
+   * again pulls `receiveAll`, which fails with the code then, as behind any other end.
+   *
+   * **Example** (A feed that goes on when its server has restarted)
+   *
+   * ```ts
+   * import { WebsocketClient, WebsocketServer } from "@websocket-stream/node"
+   * import { Effect, Schedule, Stream } from "effect"
+   *
+   * const feed = (url: string) =>
+   *   Stream.unwrap(Effect.gen(function*() {
+   *     const ws = yield* WebsocketClient.connect(url)
+   *     yield* ws.send("subscribe")
+   *     return Stream.fromPull(Effect.succeed(ws.receiveAll))
+   *   })).pipe(Stream.retry(Schedule.jittered(Schedule.exponential("10 millis"))))
+   *
+   * const program = Effect.gen(function*() {
+   *   const server = yield* WebsocketServer.make({ host: "127.0.0.1", port: 0 })
+   *   let connections = 0
+   *   yield* Effect.forkScoped(server.run((ws) =>
+   *     ws.receive.pipe(
+   *       Effect.andThen(Effect.suspend(() => ws.send(`news of connection ${++connections}`))),
+   *       Effect.andThen(ws.close(1012))
+   *     )
+   *   ))
+   *   const news = yield* Stream.runCollect(Stream.take(feed(WebsocketServer.url(server.address)), 2))
+   *   return news.map((message) => message._tag === "Text" && message.text)
+   * })
+   *
+   * await Effect.runPromise(Effect.scoped(program)) // => ["news of connection 1", "news of connection 2"]
+   * ```
    */
   readonly messages: Stream.Stream<Message.Message, ReadError>
 
