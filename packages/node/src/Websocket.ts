@@ -120,7 +120,8 @@ export class Websocket extends Context.Service<Websocket, {
 
   /**
    * The messages, until the connection is closed cleanly, as `runForEach` has it; an end of any other kind is a failure. It takes all
-   * messages that there are at a time: where it is interrupted, or what is done with them fails, those in hand are gone.
+   * messages that there are at a time: where it is interrupted, what is done with them fails, or who reads wants no more, as with
+   * `Stream.take`, those in hand are gone. A first message that says what the others are is for `receive`.
    *
    * A clean close of any code ends the stream, also that of a server which restarts, and `Stream.retry` does not see it. Who connects
    * again pulls `receiveAll`, which fails with the code then, as behind any other end.
