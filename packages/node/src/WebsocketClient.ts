@@ -81,6 +81,42 @@ export const defaultOpenDeadline: Duration.Input = "10 seconds"
  *
  * Fails as {@link connectStream} does.
  *
+ * **Gotchas**
+ *
+ * A server pings its clients, and a client pings nobody: where the path to the server is gone without a word, `receive` waits for
+ * ever. Who has to notice pings while nothing comes, and not while the `receiveBuffer` is full, as no pong is read then. To leave a
+ * server that does not answer takes the `closeDeadline`.
+ *
+ * **Example** (A server that falls silent)
+ *
+ * ```ts
+ * import { Opcode } from "@websocket-stream/core"
+ * import { type Websocket, WebsocketClient, WebsocketUpgrade } from "@websocket-stream/node"
+ * import { Effect } from "effect"
+ * import { once } from "node:events"
+ * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * const server = createServer().listen(0, "127.0.0.1")
+ * await once(server, "listening")
+ * const { port } = server.address() as AddressInfo
+ *
+ * // Half a minute each, say, where the silence is of a network.
+ * const silence = (ws: Websocket.Websocket["Service"]) =>
+ *   ws.ping().pipe(Effect.timeout("20 millis"), Effect.delay("20 millis"), Effect.forever)
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* Effect.forkScoped(WebsocketUpgrade.run(server, ({ stream }) =>
+ *     Effect.andThen(stream.write(Opcode.Text, "Hello"), Effect.never)))
+ *   const ws = yield* WebsocketClient.connect(`ws://127.0.0.1:${port}/`, { closeDeadline: "20 millis" })
+ *   return yield* Effect.forever(Effect.raceFirst(ws.receive, silence(ws)))
+ * })
+ *
+ * const error = await Effect.runPromise(Effect.flip(Effect.scoped(program)))
+ * error._tag // => "TimeoutError"
+ * server.close()
+ * ```
+ *
  * **Example** (One question to a server)
  *
  * ```ts
