@@ -19,6 +19,7 @@ import { networkInterfaces } from "node:os"
 import { closeCodeOf } from "./internal/closed.ts"
 import { failsOnlyOf, logEnd } from "./internal/handlerEnd.ts"
 import { MessageStream } from "./internal/messageStream.ts"
+import type { Rest } from "./internal/serving.ts"
 import { openFailed, socketError } from "./internal/socketErrors.ts"
 import type { Websocket } from "./Websocket.ts"
 import * as WebsocketClient from "./WebsocketClient.ts"
@@ -146,7 +147,7 @@ export const layerSocket = (url: string | URL, options?: WebsocketClient.Options
  * @category models
  * @since 0.1.0
  */
-export type Admission = WebsocketServer.RunOptions<unknown, WebsocketRequest | Scope.Scope>
+export type Admission<R = WebsocketRequest | Scope.Scope> = WebsocketServer.RunOptions<unknown, R>
 
 /**
  * A server that runs the handler for each connection's `Socket`.
@@ -156,8 +157,9 @@ export type Admission = WebsocketServer.RunOptions<unknown, WebsocketRequest | S
  * Fails with a `SocketServerOpenError` that has our `ListenError` as its cause. A handler may end with the `SocketError` that its
  * connection ended with; other failures are logged, and end their connection alone. Interrupting `run` drains the connections.
  *
- * `admit` finds out who may connect, by the headers of the request say. A handler knows nothing of it, nor of the request: for one
- * that has to, `RpcServer.layerProtocolWebsocket` is over an HTTP server, which `WebsocketHttpServer` can be.
+ * `admit` finds out who may connect, by the headers of the request say, and with the services that the layer is given. A handler
+ * knows nothing of it, nor of the request: for one that has to, `RpcServer.layerProtocolWebsocket` is over an HTTP server, which
+ * `WebsocketHttpServer` can be.
  *
  * Give an `RpcServer` over it a `concurrency`. Its handlers wait for a client that does not read, and without a limit there are as
  * many of them as that client likes to ask for. All clients share the limit, so that one which does not read can use it up,
@@ -205,27 +207,41 @@ export type Admission = WebsocketServer.RunOptions<unknown, WebsocketRequest | S
  * @category layers
  * @since 0.1.0
  */
-export const layerSocketServer = (
+export const layerSocketServer = <R = never>(
   options: WebsocketServer.Options,
-  running: Admission = everybody
-): Layer.Layer<SocketServer.SocketServer, SocketServer.SocketServerError> =>
+  running: Admission<R> = everybody
+): Layer.Layer<
+  SocketServer.SocketServer,
+  SocketServer.SocketServerError,
+  Exclude<Exclude<R, Scope.Scope>, WebsocketRequest>
+> =>
   Layer.effect(
     SocketServer.SocketServer,
     Effect.gen(function*() {
+      const admission = running === everybody ? everybody : within(yield* Effect.context<Rest<R>>(), running)
       const server = yield* WebsocketServer.make(options)
       const address = server.address._tag === "Unix"
         ? NetAddress.unixPathAddress(server.address.path)
         : yield* Effect.fromResult(inetAddress(server.address))
       return SocketServer.SocketServer.of({
         address,
-        run: (handler) => server.run((ws) => Effect.catchCause(handler(fromWebsocket(ws)), endQuietly(ws)), running)
+        run: (handler) => server.run((ws) => Effect.catchCause(handler(fromWebsocket(ws)), endQuietly(ws)), admission)
       })
     }).pipe(Effect.mapError((cause) =>
       new SocketServer.SocketServerError({ reason: new SocketServer.SocketServerOpenError({ cause }) })
     ))
   )
 
-const everybody: Admission = { admit: Effect.void }
+const everybody: Admission<never> = { admit: Effect.void }
+
+// What the connection has comes first: its scope, and not the layer's, ends what is acquired for it.
+const within = <R>(context: Context.Context<Rest<R>>, running: Admission<R>): Admission => ({
+  ...running,
+  admit: Effect.updateContext(
+    running.admit,
+    (own: Context.Context<WebsocketRequest | Scope.Scope>): Context.Context<any> => Context.merge(context, own)
+  )
+})
 
 // With the number of the interface, which a link-local address names.
 const inetAddress = ({ host, port }: { readonly host: string; readonly port: number }) =>

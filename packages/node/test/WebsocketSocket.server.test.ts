@@ -7,6 +7,7 @@ import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
 import type * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
 import * as WebsocketSocket from "@websocket-stream/node/WebsocketSocket"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -103,6 +104,28 @@ describe("WebsocketSocket.layerSocketServer", () => {
       const ws = yield* connect("ada")
       yield* ws.send("Hello")
       assert.strictEqual((yield* ws.receive)._tag, "Text")
+    }))
+
+  it.live("gives an admission what the layer is given, and the scope of its connection", () =>
+    Effect.gen(function*() {
+      class Tokens extends Context.Service<Tokens, ReadonlyMap<string, string>>()("Tokens") {}
+      const left = yield* Queue.unbounded<string>()
+      const admit = Effect.gen(function*() {
+        const { headers } = yield* WebsocketRequest.WebsocketRequest
+        const name = (yield* Tokens).get(headers.authorization ?? "")
+        if (name === undefined) return yield* new WebsocketRequest.Refusal({ status: 401 })
+        yield* Effect.addFinalizer(() => Queue.offer(left, name))
+      })
+      const layer = WebsocketSocket.layerSocketServer({ host: "127.0.0.1", port: 0 }, { admit }).pipe(
+        Layer.provide(Layer.succeed(Tokens, new Map([["Bearer a", "Ada"]])))
+      )
+      const server = yield* Effect.provideContext(SocketServer.SocketServer, yield* Layer.build(layer))
+      yield* Effect.forkScoped(server.run(echo))
+      const url = NetAddress.formatUrlUnsafe(server.address, "ws")
+      assert.deepInclude((yield* Effect.flip(WebsocketClient.connect(url))).reason, { _tag: "Refused", status: 401 })
+      const ws = yield* WebsocketClient.connect(url, { headers: [["Authorization", "Bearer a"]] })
+      yield* ws.close()
+      assert.strictEqual(yield* Queue.take(left), "Ada")
     }))
 
   const linkLocal = Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
