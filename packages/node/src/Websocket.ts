@@ -184,7 +184,12 @@ export class Websocket extends Context.Service<Websocket, {
     pieces: Stream.Stream<string | Uint8Array, E, R>
   ) => Effect.Effect<void, E | WriteError, R>
 
-  /** Sends a ping, with up to 125 bytes of payload, and waits for its pong: how long that took. */
+  /**
+   * Sends a ping, with up to 125 bytes of payload, and waits for its pong: how long that took.
+   *
+   * A pong is read behind the messages that came before it, and not while the `receiveBuffer` is full: what that takes counts. Who
+   * receives must not wait for one. In the effect of `runForEach` it is forked, or waits for ever where the peer has sent much.
+   */
   readonly ping: (payload?: Uint8Array) => Effect.Effect<Duration.Duration, ReadError | WriteError>
 
   /** How long the newest pong took that was waited for: by `ping`, or by a server's heartbeat. */
