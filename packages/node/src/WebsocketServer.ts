@@ -38,6 +38,9 @@ export type Address =
  * failure or a defect, which is logged and not sent. To end with the `ReadError` or `WriteError` of a connection that is over
  * is no failure. Where a tracer was provided it runs in a span, `websocket.handler`; without one that would only weigh.
  *
+ * Its scope ends before the peer is told: a finalizer may still send, and who has something to undo at once, such as to leave a room,
+ * does not wait for a peer that is slow to agree.
+ *
  * The end of its client does not interrupt it: there may be messages yet to receive, and `receive` fails behind the last of them. A
  * handler that waits for something else has `closed` to look at, without which it stays, and counts among `maxConnections`, until a
  * `send` fails, or `handlerDeadline` has passed. What its client sends all the same delays that: `ws.runForEach(() => Effect.void)`
@@ -81,7 +84,8 @@ export type Handler<A, E, R> = (ws: Websocket.Websocket["Service"], admitted: A)
 export interface RunOptions<A, R> {
   /**
    * Runs before the connection is open, with its `WebsocketRequest`: what it answers is the handler's, and a `Refusal` is the
-   * client's. Has as long as `handshakeDeadline`. Default: everybody is admitted.
+   * client's. Has as long as `handshakeDeadline`. Its scope is the handler's, too: what it acquires is there until the handler has
+   * ended. Default: everybody is admitted.
    */
   readonly admit: Effect.Effect<A, Refusal, R>
   /** What the 101 says to this client instead of what the options say: a cookie, what a server behind us speaks. */

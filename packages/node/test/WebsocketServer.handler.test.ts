@@ -102,6 +102,23 @@ describe("The end of a handler", () => {
       assert.deepInclude((yield* Fiber.join(sending)).reason, { _tag: "Closed", code: 1000 })
     }))
 
+  it.live("ends its scope, and what its admission acquired behind that, before the peer is told", () =>
+    Effect.gen(function*() {
+      const released: Array<string> = []
+      const server = yield* admitting({
+        admit: Effect.addFinalizer(() => Effect.sync(() => released.push("what admission acquired"))),
+        handler: (ws) =>
+          Effect.addFinalizer(() => {
+            released.push("what the handler acquired")
+            return Effect.orDie(ws.send("the last word"))
+          })
+      })
+      const ws = yield* WebsocketClient.connect(server.url)
+      assert.strictEqual(textOf(yield* ws.receive), "the last word")
+      assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 1000 })
+      assert.deepStrictEqual(released, ["what the handler acquired", "what admission acquired"])
+    }))
+
   it.live("closes its connection alone", () =>
     Effect.gen(function*() {
       const { url } = yield* serving((ws) =>
