@@ -102,9 +102,9 @@ export class WebsocketServer extends Context.Service<WebsocketServer, {
   /** With the port that the system chose, where it was asked to. */
   readonly address: Address
   /**
-   * Runs the handler for each connection, until it is interrupted: then the connections are asked to leave by `drainCode`, their
-   * handlers waited for, and interrupted after `drainDeadline`; who comes meanwhile gets a 503. While nothing runs, clients
-   * wait; of two that run, the later gets them.
+   * Runs the handler for each connection, until it is interrupted or the server closes: then the connections are asked to leave by
+   * `drainCode`, their handlers waited for, and interrupted after `drainDeadline`; who comes meanwhile gets a 503. While nothing
+   * runs, clients wait; of two that run, the later gets them.
    */
   readonly run: {
     <E, R>(
@@ -244,6 +244,12 @@ export const defaultMaxConnections: number = defaults.maxConnections
  * Deadlines are kept to within half of the shortest of them.
  *
  * Fails with a `ListenError` that names the option: a port or path in use, a certificate that is none, a limit out of range.
+ *
+ * **Gotchas**
+ *
+ * What runs in the same scope ends before it, and so does {@link serve} over a {@link layer}: the connections are drained while the
+ * server still listens, who comes back at once gets a 503, and the port is free behind the drain. For a successor that is to listen
+ * meanwhile, run by `Effect.forkDetach`: a run ends with its server, too.
  *
  * **Example** (An echo server)
  *

@@ -81,11 +81,15 @@ describe("The end of a server", () => {
         const ending = yield* Effect.forkChild(end, { startImmediately: true })
         yield* reasonOf(ws.receive)
         const reason = yield* refusal(url)
+        const successor = yield* Effect.exit(Effect.scoped(WebsocketServer.make({ ...local, ...server.address })))
         if (first === "the server") assert.strictEqual(reason._tag === "Io" && reason.code, "ECONNREFUSED")
         else assert.strictEqual(reason._tag === "Refused" && reason.status, 503)
+        // Only once it listens no more there is a place for another.
+        assert.strictEqual(Exit.isSuccess(successor), first === "the server")
         yield* assertWaiting(ending)
         yield* Deferred.succeed(gate, undefined)
         yield* Fiber.join(ending)
+        yield* Fiber.await(fiber)
         yield* Scope.close(scope, Exit.void)
       }))
   }
