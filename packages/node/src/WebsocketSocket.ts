@@ -135,6 +135,11 @@ export const fromWebsocket = (ws: Websocket["Service"]): Socket.Socket =>
 /**
  * The service over connections to the URL, one for each reader.
  *
+ * **Details**
+ *
+ * All have the same options. Where each needs its own, such as a token that is still good, `acquire` gets it before it connects:
+ * `Layer.effect(Socket.Socket, toSocket(Effect.flatMap(token, connect)))`.
+ *
  * @category layers
  * @since 0.1.0
  */
