@@ -34,7 +34,7 @@ export const response = (
   const accept = createHash("sha1").update(`${offer.key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64")
   const subprotocol = value("sec-websocket-protocol")
   if (status !== 101) return "StatusNot101"
-  if (!isUpgrade(value)) return "NotUpgraded"
+  if (!isToWebsocketAlone(value)) return "NotUpgraded"
   if (trimmed(value("sec-websocket-accept") ?? "") !== accept) return "InvalidAccept"
   if (value("sec-websocket-extensions") !== undefined && offer.extensions === undefined) return "ExtensionsNotOffered"
   if (subprotocol !== undefined && !offer.subprotocols.includes(subprotocol)) return "SubprotocolNotOffered"
@@ -56,6 +56,14 @@ const reader = (headers: OpeningHandshake.Headers): Value => (name) => {
   return typeof value === "object" ? value.join(", ") : value
 }
 
+// RFC 6455 4.2.1: the keyword is among what a request lists. 4.1: it is all that a response has.
 const isUpgrade = (value: Value): boolean =>
-  elements(value("upgrade") ?? "").some((element) => /^[wW][eE][bB][sS][oO][cC][kK][eE][tT]$/.test(element)) &&
+  elements(value("upgrade") ?? "").some((element) => websocket.test(element)) && isOfConnection(value)
+
+const isToWebsocketAlone = (value: Value): boolean =>
+  websocket.test(trimmed(value("upgrade") ?? "")) && isOfConnection(value)
+
+const websocket = /^[wW][eE][bB][sS][oO][cC][kK][eE][tT]$/
+
+const isOfConnection = (value: Value): boolean =>
   elements(value("connection") ?? "").some((element) => /^[uU][pP][gG][rR][aA][dD][eE]$/.test(element))
