@@ -150,12 +150,17 @@ const describeResponse = (reason: ResponseReason): string => {
     case "NotUpgraded":
       return "the response lacks the header Connection: Upgrade or Upgrade: websocket"
     case "InvalidAccept":
-      return `Sec-WebSocket-Accept does not prove that the server read our key, it is ${reason.accept ?? "missing"}`
+      return `Sec-WebSocket-Accept does not prove that the server read our key, it is ${
+        shown(reason.accept ?? "missing")
+      }`
     case "SubprotocolNotOffered":
-      return `the server chose the subprotocol ${reason.subprotocol}, which was not offered`
+      return `the server chose the subprotocol ${shown(reason.subprotocol)}, which was not offered`
     case "ExtensionsNotOffered":
-      return `the server chose the extensions ${reason.extensions}, but none were offered`
+      return `the server chose the extensions ${shown(reason.extensions)}, but none were offered`
     case "InvalidExtensions":
-      return `the server chose the extensions ${reason.extensions}, which is not what was offered`
+      return `the server chose the extensions ${shown(reason.extensions)}, which is not what was offered`
   }
 }
+
+// Some servers send the header without a value.
+const shown = (value: string): string => value === "" ? `""` : value

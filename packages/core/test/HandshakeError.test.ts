@@ -177,18 +177,24 @@ const responseCases: { readonly [T in Exclude<ResponseTag, "InvalidExtensions">]
   ].map((accept) => [
     responseWith({ "sec-websocket-accept": accept }),
     { _tag: "InvalidAccept", accept },
-    `Sec-WebSocket-Accept does not prove that the server read our key, it is ${accept ?? "missing"} (RFC 6455 4.1)`
+    `Sec-WebSocket-Accept does not prove that the server read our key, it is ${
+      shown(accept ?? "missing")
+    } (RFC 6455 4.1)`
   ]),
   SubprotocolNotOffered: ["other", "CHAT", "", "chat, superchat"].map((subprotocol) => [
     responseWith({ "sec-websocket-protocol": subprotocol }),
     { _tag: "SubprotocolNotOffered", subprotocol },
-    `the server chose the subprotocol ${subprotocol}, which was not offered (RFC 6455 4.1)`
+    `the server chose the subprotocol ${shown(subprotocol)}, which was not offered (RFC 6455 4.1)`
   ]),
-  ExtensionsNotOffered: ["permessage-deflate"].map((extensions) => [
+  ExtensionsNotOffered: ["permessage-deflate", ""].map((extensions) => [
     responseWith({ "sec-websocket-extensions": extensions }),
     { _tag: "ExtensionsNotOffered", extensions },
-    `the server chose the extensions ${extensions}, but none were offered (RFC 6455 4.1)`
+    `the server chose the extensions ${shown(extensions)}, but none were offered (RFC 6455 4.1)`
   ])
+}
+
+function shown(value: string): string {
+  return value === "" ? `""` : value
 }
 
 describe("RequestError", () => {
