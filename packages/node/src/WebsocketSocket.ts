@@ -15,6 +15,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import * as SocketServer from "effect/socket/SocketServer"
+import * as Tracer from "effect/Tracer"
 import { networkInterfaces } from "node:os"
 import { closeCodeOf } from "./internal/closed.ts"
 import { failsOnlyOf, logEnd } from "./internal/handlerEnd.ts"
@@ -24,7 +25,7 @@ import { openFailed, socketError } from "./internal/socketErrors.ts"
 import type { Websocket } from "./Websocket.ts"
 import * as WebsocketClient from "./WebsocketClient.ts"
 import type { ReadError, WriteError } from "./WebsocketError.ts"
-import type { WebsocketRequest } from "./WebsocketRequest.ts"
+import { WebsocketRequest } from "./WebsocketRequest.ts"
 import * as WebsocketServer from "./WebsocketServer.ts"
 
 /**
@@ -239,14 +240,12 @@ export const layerSocketServer = <R = never>(
 
 const everybody: Admission<never> = { admit: Effect.void }
 
-// What the connection has comes first: its scope, and not the layer's, ends what is acquired for it.
-const within = <R>(context: Context.Context<Rest<R>>, running: Admission<R>): Admission => ({
-  ...running,
-  admit: Effect.updateContext(
-    running.admit,
-    (own: Context.Context<WebsocketRequest | Scope.Scope>): Context.Context<any> => Context.merge(context, own)
-  )
-})
+// What the layer was given comes before what whoever runs the server has, as in the handlers of an `RpcServer`. Not its scope, nor
+// its span: both may be over, and those of the connection end and tell of what is done for it.
+const within = <R>(context: Context.Context<Rest<R>>, running: Admission<R>): Admission => {
+  const given: Context.Context<any> = Context.omit(Scope.Scope, WebsocketRequest, Tracer.ParentSpan)(context)
+  return { ...running, admit: Effect.provideContext(running.admit, given) }
+}
 
 // With the number of the interface, which a link-local address names.
 const inetAddress = ({ host, port }: { readonly host: string; readonly port: number }) =>

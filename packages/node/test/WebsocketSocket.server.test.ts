@@ -13,6 +13,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as References from "effect/References"
 import * as Socket from "effect/socket/Socket"
@@ -106,7 +107,7 @@ describe("WebsocketSocket.layerSocketServer", () => {
       assert.strictEqual((yield* ws.receive)._tag, "Text")
     }))
 
-  it.live("gives an admission what the layer is given, and the scope of its connection", () =>
+  it.live("gives an admission what the layer is given, whatever runs it has, and the scope of its connection", () =>
     Effect.gen(function*() {
       class Tokens extends Context.Service<Tokens, ReadonlyMap<string, string>>()("Tokens") {}
       const left = yield* Queue.unbounded<string>()
@@ -114,13 +115,16 @@ describe("WebsocketSocket.layerSocketServer", () => {
         const { headers } = yield* WebsocketRequest.WebsocketRequest
         const name = (yield* Tokens).get(headers.authorization ?? "")
         if (name === undefined) return yield* new WebsocketRequest.Refusal({ status: 401 })
-        yield* Effect.addFinalizer(() => Queue.offer(left, name))
+        // The layer's has ended by then.
+        const isTraced = Option.isSome(yield* Effect.option(Effect.currentParentSpan))
+        yield* Effect.addFinalizer(() => Queue.offer(left, isTraced ? "somebody's span" : name))
       })
       const layer = WebsocketSocket.layerSocketServer({ host: "127.0.0.1", port: 0 }, { admit }).pipe(
-        Layer.provide(Layer.succeed(Tokens, new Map([["Bearer a", "Ada"]])))
+        Layer.provide(Layer.succeed(Tokens, new Map([["Bearer a", "Ada"]]))),
+        Layer.withSpan("the layer")
       )
       const server = yield* Effect.provideContext(SocketServer.SocketServer, yield* Layer.build(layer))
-      yield* Effect.forkScoped(server.run(echo))
+      yield* Effect.forkScoped(Effect.provideService(server.run(echo), Tokens, new Map()))
       const url = NetAddress.formatUrlUnsafe(server.address, "ws")
       assert.deepInclude((yield* Effect.flip(WebsocketClient.connect(url))).reason, { _tag: "Refused", status: 401 })
       const ws = yield* WebsocketClient.connect(url, { headers: [["Authorization", "Bearer a"]] })
