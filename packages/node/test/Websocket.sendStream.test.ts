@@ -20,7 +20,9 @@ describe("Websocket.sendStream", () => {
       // Each of them half a character, or one.
       assert.strictEqual(yield* sent(...text.split("")), text)
       for (let at = 0; at <= text.length; at++) {
-        assert.strictEqual(yield* sent(text.slice(0, at), "", text.slice(at)), text)
+        for (const nothing of ["", new Uint8Array(0)]) {
+          assert.strictEqual(yield* sent(text.slice(0, at), nothing, text.slice(at)), text)
+        }
       }
     }))
 

@@ -6,7 +6,8 @@ export class PieceBytes {
     if (typeof piece === "string") return this.ofText(this.half + piece)
     // Of a caller without types. Found before the connection takes the piece for sent.
     if (!(piece instanceof Uint8Array)) throw new TypeError("a piece must be a string or bytes")
-    return this.half === "" ? piece : Buffer.concat([this.takeRest(), piece])
+    // What is empty parts no halves.
+    return this.half === "" || piece.length === 0 ? piece : Buffer.concat([this.takeRest(), piece])
   }
 
   /** Takes what is left behind the last: nothing, unless that ends in the middle of a character. */
