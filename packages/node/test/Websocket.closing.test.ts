@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Close from "@websocket-stream/core/Close"
 import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Websocket from "@websocket-stream/node/Websocket"
@@ -6,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { MessageStream } from "../src/internal/messageStream.ts"
 import { decode, encode, text } from "./support/frames.ts"
 import { Scripted } from "./support/scripted.ts"
 import { assertWaiting, make, park, reasonOf, turns } from "./support/streams.ts"
@@ -32,6 +34,29 @@ describe("A peer that does not agree to close", () => {
         yield* assertWaiting(receiving)
         yield* TestClock.adjust("1 millis")
         assert.strictEqual((yield* Fiber.join(receiving))._tag, "Io")
+        assert.isTrue(duplex.destroyed)
+      }))
+  }
+})
+
+describe("A peer that cannot be told to close, as our side was ended by somebody else", () => {
+  const ways: ReadonlyArray<readonly [what: string, close: (ws: Ws) => Effect.Effect<unknown>]> = [
+    ["close that is interrupted", (ws) => Effect.flatMap(park(ws.close()), Fiber.interrupt)],
+    [
+      "server that asks it to leave",
+      (ws) => Effect.sync(() => ws instanceof MessageStream && ws.begone(Close.make(1001)))
+    ]
+  ]
+  for (const [what, close] of ways) {
+    it.effect(`is cut at the close deadline, behind a ${what}`, () =>
+      Effect.gen(function*() {
+        const { duplex, ws } = yield* scripted({ closeDeadline: "5 seconds" })
+        duplex.end()
+        yield* turns
+        yield* close(ws)
+        yield* TestClock.adjust("4999 millis")
+        assert.isFalse(duplex.destroyed)
+        yield* TestClock.adjust("1 millis")
         assert.isTrue(duplex.destroyed)
       }))
   }

@@ -289,6 +289,8 @@ export class MessageStream implements Successor, Replier, Metered {
   /** Sends a Close frame, unless one was sent, and waits for nothing. */
   begone(close: Close.Close): void {
     this.beginClosing(close)
+    // Its watch minds how long a closing takes, and this is none where nobody could be told.
+    if (!this.isClosing) this.insist()
   }
 
   /** Ends the connection without a word. */
@@ -351,9 +353,9 @@ export class MessageStream implements Successor, Replier, Metered {
     return undefined
   }
 
-  /** Has a peer that was told to close do so in time, though nobody waits for it. */
+  /** Has a peer that was told to close, or cannot be, do so in time, though nobody waits for it. */
   private insist(): void {
-    if (this.isClosing) this.concludeInTime(() => this.port.destroy())
+    if (this.isClosing || !this.port.isWritable) this.concludeInTime(() => this.port.destroy())
   }
 
   private concludeInTime(conclude: () => void): void {
