@@ -31,7 +31,6 @@ export const wsAsInstalled = peer("`ws` as installed", "ws", { WS_NO_BUFFER_UTIL
 export const effect = peer("Effect over `ws`", "effect", { WS_NO_BUFFER_UTIL: "1" })
 export const net: Contestant = { name: "raw `net`, no protocol", module: "net", protocol: "tcp", isOurs: false }
 
-const wsWithBufferUtil = bufferUtil === undefined ? undefined : peer("`ws` with bufferutil", "ws")
 /** Effect's RPC, over its own sockets and over ours. */
 export const effectRpc: Contestant = {
   ...peer("RPC over Effect's own", "effectRpc", { WS_NO_BUFFER_UTIL: "1" }),
@@ -39,6 +38,7 @@ export const effectRpc: Contestant = {
 }
 export const oursRpc: Contestant = { ...ours("RPC over ours", "oursRpc"), protocol: "rpc" }
 
+const wsWithBufferUtil = bufferUtil === undefined ? undefined : peer("`ws` with bufferutil", "ws")
 const uws = hasUws ? peer("uWebSockets.js, native", "uws") : undefined
 
 const present = (contestants: ReadonlyArray<Contestant | undefined>): ReadonlyArray<Contestant> =>
