@@ -137,30 +137,26 @@ const checkListenOptions = ({ host, path, port }: ListenOptions): OptionError | 
 const invalid = (error: OptionError) => new ListenError({ reason: new InvalidOption({ error }) })
 
 // What stands in the way of listening is an option's fault as a rule, and names it.
-const listenError = (error: NodeJS.ErrnoException, { host, path, port }: ListenOptions): ListenError => {
-  const expected = `what one can listen on: ${error.message}`
+const listenError = (error: NodeJS.ErrnoException, options: ListenOptions): ListenError => {
+  const wrong = (option: "host" | "path" | "port", expected = `what one can listen on: ${error.message}`) =>
+    invalid(new OptionError({ option, value: options[option], expected }))
+  const isUnix = options.path !== undefined
   switch (error.code) {
     case "EADDRINUSE":
-      return invalid(
-        path === undefined
-          ? new OptionError({ option: "port", value: port, expected: free("stop what listens there", error) })
-          : new OptionError({ option: "path", value: path, expected: free("remove what somebody left there", error) })
-      )
+      return isUnix
+        ? wrong("path", free("remove what somebody left there", error))
+        : wrong("port", free("stop what listens there", error))
     case "EACCES":
-    case "EINVAL":
     case "ENOENT":
     case "ENOTDIR":
-      if (path !== undefined) return invalid(new OptionError({ option: "path", value: path, expected }))
-      return invalid(
-        // The port is a number that may be one.
-        error.code === "EINVAL"
-          ? new OptionError({ option: "host", value: host, expected })
-          : new OptionError({ option: "port", value: port, expected })
-      )
+      return wrong(isUnix ? "path" : "port")
+    case "EINVAL":
+      // The port is a number that may be one.
+      return wrong(isUnix ? "path" : "host")
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
     case "EAI_AGAIN":
-      return invalid(new OptionError({ option: "host", value: host, expected }))
+      return wrong("host")
     default:
       return new ListenError({ reason: ioReason(error) })
   }
