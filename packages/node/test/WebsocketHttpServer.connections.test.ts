@@ -16,10 +16,9 @@ import * as Queue from "effect/Queue"
 import { once } from "node:events"
 import { createServer } from "node:http"
 import * as https from "node:https"
-import * as tls from "node:tls"
 import * as Certificate from "./support/certificate.ts"
 import { encode, text } from "./support/frames.ts"
-import { dial, exchange, parse } from "./support/http.ts"
+import { dial, dialSecurely, exchange, parse } from "./support/http.ts"
 import { closeDeadline, codes, handshake, serving, textOf, websocket } from "./support/httpServer.ts"
 import { event, reasonOf, takeAll, takeBytes } from "./support/streams.ts"
 
@@ -188,17 +187,6 @@ describe("What a WebsocketHttpServer delivers", () => {
       assert.strictEqual(yield* textOf(ws), "still here")
     }))
 })
-
-/** As `dial`, over TLS. */
-const dialSecurely = (port: number) =>
-  Effect.acquireRelease(
-    Effect.promise(async () => {
-      const socket = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false })
-      await once(socket, "secureConnect")
-      return socket
-    }),
-    (socket) => Effect.sync(() => socket.destroy())
-  )
 
 describe("R23: clients of a WebsocketHttpServer that end their side before they are answered", () => {
   const servers = [

@@ -1,20 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { execFile } from "node:child_process"
-import { fileURLToPath } from "node:url"
-import { promisify } from "node:util"
 import { allocate } from "../../src/internal/allocate.ts"
 import type { Seen } from "../support/payloadMemory.ts"
+import { run } from "../support/programs.ts"
 
 describe("memory of payloads", () => {
   it.effect("is garbage by a look at the young objects alone, and kept when it is given back", () =>
     Effect.gen(function*() {
-      const program = fileURLToPath(new URL("../support/payloadMemory.ts", import.meta.url))
       // Alone: what others leave behind would be looked at with it.
-      const { stdout } = yield* Effect.promise(() =>
-        promisify(execFile)(process.execPath, [program], { env: { ...process.env, NODE_NO_WARNINGS: "1" } })
-      )
-      const seen: Seen = JSON.parse(stdout)
+      const seen = yield* run<Seen>("payloadMemory.ts")
       // Their room is 32 MiB at most, and so often it is filled. Arrays of payloads alone fill the least there is thrice.
       for (const [size, collections] of seen.young) assert.isAtLeast(collections, 10, `${size} bytes`)
       // All 256 where the system has its way. Others than glibc have theirs.

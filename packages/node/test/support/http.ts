@@ -5,6 +5,7 @@ import { once } from "node:events"
 import { createServer, type Server } from "node:http"
 import * as net from "node:net"
 import { buffer } from "node:stream/consumers"
+import * as tls from "node:tls"
 
 /** Lets a server listen, and answers its port. */
 export const listen = (server: net.Server): Effect.Effect<number, never, Scope.Scope> =>
@@ -25,10 +26,17 @@ export const serve: Effect.Effect<{ readonly server: Server; readonly port: numb
 
 /** A client's connection, with nothing sent on it. */
 export const dial = (port: number): Effect.Effect<net.Socket, never, Scope.Scope> =>
+  open(() => net.connect(port, "127.0.0.1"), "connect")
+
+/** The same over TLS, whoever the server is. */
+export const dialSecurely = (port: number): Effect.Effect<net.Socket, never, Scope.Scope> =>
+  open(() => tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false }), "secureConnect")
+
+const open = (connect: () => net.Socket, opened: string): Effect.Effect<net.Socket, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.promise(async () => {
-      const socket = net.connect(port, "127.0.0.1")
-      await once(socket, "connect")
+      const socket = connect()
+      await once(socket, opened)
       return socket
     }),
     (socket) => Effect.sync(() => socket.destroy())
