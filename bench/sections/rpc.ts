@@ -4,7 +4,7 @@ import type { Section } from "../report/section.ts"
 import type { Settings } from "../support/compare.ts"
 import { effectRpc, oursRpc } from "../support/contestants.ts"
 import { echo } from "../support/workloads.ts"
-import { measure, rows } from "./workloads.ts"
+import { costs, measure } from "./workloads.ts"
 
 const calls = {
   ...echo("RPC", { connections: 64, size: 125, depth: 1 }),
@@ -17,7 +17,7 @@ export const rpcSection = Effect.fnUntraced(function*(settings: Settings) {
   const body = [
     stamp(`${settings.rounds} rounds of ${settings.seconds} s for each, in turn, ${pinning}`),
     `${calls.description}, in NDJSON. What is not the socket's, Effect's RPC itself and its schemas, is in both.`,
-    rows(measured, "call")
+    costs(measured, "call")
   ]
   const section: Section = { id: "rpc", title: "Effect's RPC", body: body.join("\n\n") }
   return section

@@ -81,11 +81,11 @@ const summary = (measured: ReadonlyArray<Measured>): string => {
 
 const details = (measured: Measured): string => {
   const { workload } = measured
-  return `### ${workload.name}: ${workload.description}\n\n${rows(measured, "message")}`
+  return `### ${workload.name}: ${workload.description}\n\n${costs(measured, "message")}`
 }
 
 /** A table of what each server took for what is counted, the ratio to the reference, or else to the first. */
-export const rows = ({ entries }: Measured, counted: "message" | "call"): string => {
+export const costs = ({ entries }: Measured, counted: "message" | "call"): string => {
   const rows = entries.map((entry) => [
     entry.contestant.name,
     `${short(median(cpuOf(entry)))} µs`,

@@ -224,6 +224,7 @@ export const layerSocketServer = <R = never>(
   Layer.effect(
     SocketServer.SocketServer,
     Effect.gen(function*() {
+      // As it is: a server runs none for it.
       const admission = running === everybody ? everybody : within(yield* Effect.context<Rest<R>>(), running)
       const server = yield* WebsocketServer.make(options)
       const address = server.address._tag === "Unix"
