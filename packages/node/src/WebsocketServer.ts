@@ -288,7 +288,8 @@ export const make = (options: Options): Effect.Effect<WebsocketServer["Service"]
  * **Details**
  *
  * The end of the scope drains the connections as {@link make} does, and leaves the server as it is. Of several that are attached,
- * one that still drains among them, the last gets who comes. How long a client may take for its request is the server's own to say.
+ * one that still drains among them, the last gets who comes. Beside `WebsocketUpgrade.run` each client gets one answer, of whoever
+ * is first, and the other logs an error. How long a client may take for its request is the server's own to say.
  * Fails with a `ListenError` for options that cannot be used, and for a server that does not listen.
  *
  * @category constructors

@@ -124,6 +124,9 @@ export const run = <E, R>(
  * its time and look at what it likes. Where it fails without an answer, the client gets a 500. Where it succeeds without one, the
  * connection is left to whoever has its socket, and no deadline of ours ends it.
  *
+ * So several may part the paths of one server. A request gets one answer, of whoever is first: {@link accept} fails behind it, and
+ * {@link reject} does nothing.
+ *
  * @category running
  * @since 0.1.0
  */
@@ -150,7 +153,7 @@ export const runUpgrades = <E, R>(
  * **Details**
  *
  * Fails with an `OpenError` of reason `Handshake` for a request that opens no connection, which got its HTTP status by
- * then, and `InvalidOption` for options that cannot be used, which got a 500.
+ * then, and `InvalidOption` for options that cannot be used, which got a 500, and for an upgrade that was answered already.
  *
  * @category handshake
  * @since 0.1.0
@@ -159,8 +162,8 @@ export const accept = (upgrade: Upgrade, options?: Options): Effect.Effect<Conne
   Effect.flatMap(Opening.readOffer(upgrade, options), (offer) => Opening.openUpgrade(upgrade, offer, options))
 
 /**
- * Answers the request with an HTTP response instead, and closes the socket. `OpeningHandshake.refuse` makes one of what an
- * application says; a header that would not stay in its line is a defect here.
+ * Answers the request with an HTTP response instead, unless it was answered, and closes the socket. `OpeningHandshake.refuse`
+ * makes one of what an application says; a header that would not stay in its line is a defect here.
  *
  * @category handshake
  * @since 0.1.0

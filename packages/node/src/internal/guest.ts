@@ -21,7 +21,16 @@ import { MessageStream } from "./messageStream.ts"
 import { OwnScope } from "./ownScope.ts"
 import { ReceivedRequest } from "./receivedRequest.ts"
 import type { Reception, Shift, Visitor } from "./reception.ts"
-import { type Arrival, misconfigured, negotiate, reject, rejectUnanswered } from "./upgrade.ts"
+import {
+  answeredAlready,
+  type Arrival,
+  isAnswered,
+  misconfigured,
+  negotiate,
+  noteAnswer,
+  reject,
+  rejectUnanswered
+} from "./upgrade.ts"
 import { Vigil } from "./vigil.ts"
 
 /** What runs for each client. */
@@ -113,7 +122,7 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
   }
 
   private misconfigured(arrival: Arrival, error: OptionError): Effect.Effect<never, OpenError> {
-    this.host.reception.meter?.refused(500)
+    if (!isAnswered(arrival.socket)) this.host.reception.meter?.refused(500)
     return misconfigured(arrival, error)
   }
 
@@ -121,6 +130,8 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
   private open(admitted: A) {
     const { reception: { messages: messageSettings, meter, settings, watch }, running } = this.host
     const { arrival, offer } = this.entry!
+    // Nobody else has to do with what is ours alone, whose socket there may be none of.
+    if (!settings.ownsServer && isAnswered(arrival.socket)) return Result.fail(answeredAlready("server"))
     // Most say the same to all: no copy of every option for each.
     const options = running.answer === undefined
       ? settings.options
@@ -128,6 +139,7 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     const agreed = negotiate(offer, options, settings.deflate)
     if (Result.isFailure(agreed)) return Result.fail(agreed.failure)
     const { deflate, greeting } = agreed.success
+    if (!settings.ownsServer) noteAnswer(arrival.socket)
     const stream = new FrameStream(arrival.take(), {
       ...settings.stream,
       head: arrival.head,
@@ -173,11 +185,11 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     return Effect.andThen(said, vigil.stream.relinquish(settings.stream.linger))
   }
 
-  // Whoever answers also ends by destroying the socket.
+  // Whoever answers also ends by destroying the socket, unless that is somebody else, by a 101.
   private answerAnyway(arrival: Arrival): Effect.Effect<void> {
     const { reception, shift } = this.host
     const { socket } = arrival
-    if (socket.destroyed) return Effect.void
+    if (socket.destroyed || isAnswered(socket)) return Effect.void
     // What the draining has interrupted is no bug.
     if (shift.isDraining) return reception.turnAway(arrival)
     reception.meter?.refused(500)

@@ -1,7 +1,7 @@
 /** The server's half of the opening handshake (RFC 6455 4.2), on a connection that an HTTP server has handed over. */
 import { RequestError } from "@websocket-stream/core/HandshakeError"
 import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
-import type { OptionError } from "@websocket-stream/core/OptionError"
+import { OptionError } from "@websocket-stream/core/OptionError"
 import * as Origin from "@websocket-stream/core/Origin"
 import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import * as Effect from "effect/Effect"
@@ -110,6 +110,7 @@ export const openUpgrade = (
 ): Effect.Effect<Connection, OpenError, Scope.Scope> =>
   Effect.gen(function*() {
     const { head, request, socket } = upgrade
+    if (isAnswered(socket)) return yield* misconfigured(upgrade, answeredAlready("upgrade"))
     const agreed = Result.flatMap(deflateOptions(options?.deflate), (wanted) => negotiate(offer, options, wanted))
     if (Result.isFailure(agreed)) return yield* misconfigured(upgrade, agreed.failure)
     const { deflate, greeting, subprotocol } = agreed.success
@@ -117,22 +118,45 @@ export const openUpgrade = (
     const stream = yield* makeStream(socket, { ...options, role: "server", head, rsv1 }, greeting).pipe(
       Effect.catchTag("OptionError", (error) => misconfigured(upgrade, error))
     )
-    opened.set(socket, stream)
+    answered.set(socket, stream)
     return { stream, request, subprotocol, deflate }
   })
 
 /** How far an upgrade has come, by its socket. */
 export const stageOf = (socket: Duplex): Stage => {
-  const stream = opened.get(socket)
+  const stream = answered.get(socket)
   return stream === undefined ? "Unopened" : stream.isOver ? "Over" : "Open"
 }
 
-const opened = new WeakMap<Duplex, FrameStream>()
+/** Whether it has got its one answer, whoever of those that listen for upgrades gave it. */
+export const isAnswered = (socket: Duplex): boolean => answered.has(socket)
 
-/** Answers with an HTTP response instead, and closes the socket. Dies of a header that would not stay in its line. */
+/** Notes that a 101 goes out on it by another way than `openUpgrade`. */
+export const noteAnswer = (socket: Duplex): void => {
+  answered.set(socket, undefined)
+}
+
+/** What is wrong where somebody else was first. */
+export const answeredAlready = (option: "server" | "upgrade"): OptionError =>
+  new OptionError({
+    option,
+    value: "answered already",
+    expected: "answered by one of those who listen for upgrades: end the others, or part the paths by runUpgrades"
+  })
+
+// By the socket: the stream of what was opened, nothing for other answers.
+const answered = new WeakMap<Duplex, FrameStream | undefined>()
+
+/**
+ * Answers with an HTTP response instead, and closes the socket, unless it was answered. Dies of a header that would not stay in its
+ * line.
+ */
 export const reject = ({ request, socket }: Asked, response: OpeningHandshake.Response): Effect.Effect<void> =>
   Effect.suspend(() => {
-    socket.write(format(response, request?.method))
+    const bytes = format(response, request?.method)
+    if (isAnswered(socket)) return Effect.void
+    noteAnswer(socket)
+    socket.write(bytes)
     return finish(socket, defaults.linger)
   })
 
@@ -141,8 +165,8 @@ type Asked = Pick<Upgrade, "socket"> & { readonly request?: Pick<IncomingMessage
 
 /** Leaves no client without an answer: one that was neither accepted nor rejected gets a 500. */
 export const rejectUnanswered = (socket: Duplex): Effect.Effect<void> =>
-  // Whatever else answers ends by destroying the socket. What was opened may be a longer scope's.
-  Effect.suspend(() => socket.destroyed || opened.has(socket) ? Effect.void : reject({ socket }, internalServerError))
+  // What was opened may be a longer scope's.
+  Effect.suspend(() => socket.destroyed ? Effect.void : reject({ socket }, internalServerError))
 
 /** For an HTTP server's event `request`: what nobody else answers is no opening handshake. */
 export const requestListener = (server: Server) =>
