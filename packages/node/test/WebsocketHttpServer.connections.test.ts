@@ -13,6 +13,8 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Socket from "effect/socket/Socket"
 import { once } from "node:events"
 import { createServer } from "node:http"
 import * as https from "node:https"
@@ -20,6 +22,7 @@ import * as Certificate from "./support/certificate.ts"
 import { encode, text } from "./support/frames.ts"
 import { dial, dialSecurely, exchange, parse } from "./support/http.ts"
 import { closeDeadline, codes, handshake, serving, textOf, websocket } from "./support/httpServer.ts"
+import { logging } from "./support/server.ts"
 import { event, reasonOf, takeAll, takeBytes } from "./support/streams.ts"
 
 const page = HttpRouter.add("GET", "/page", HttpServerResponse.text("a page"))
@@ -131,6 +134,43 @@ describe("What a WebsocketHttpServer delivers", () => {
       other.write(`GET /slow HTTP/1.1\r\nHost: a\r\n\r\n${handshake("/")}`)
       assert.strictEqual((yield* takeAll(other)).length, 0)
     }))
+
+  it.live("logs what a handler fails of behind the end of its connection", () =>
+    logging((logs) =>
+      Effect.gen(function*() {
+        const unopened = new Socket.SocketError({
+          reason: new Socket.SocketOpenError({ kind: "Unknown", cause: new Error("nobody listens") })
+        })
+        const socket = (use: (socket: Socket.Socket) => Effect.Effect<unknown, unknown, Scope.Scope>) =>
+          HttpServerRequest.pipe(
+            Effect.flatMap(({ upgrade }) => upgrade),
+            Effect.flatMap(use),
+            Effect.scoped,
+            Effect.as(HttpServerResponse.empty())
+          )
+        const routes = Layer.mergeAll(
+          websocket("/ping", (ws) => Effect.ensuring(ws.ping(new Uint8Array(126)), Effect.ignore(ws.close()))),
+          HttpRouter.add("GET", "/other", socket(({ reader }) => Effect.andThen(reader, unopened))),
+          HttpRouter.add(
+            "GET",
+            "/close",
+            socket(({ reader, writer }) =>
+              Effect.gen(function*() {
+                yield* reader
+                yield* (yield* writer).write(new Socket.CloseEvent(999))
+              })
+            )
+          )
+        )
+        yield* Effect.scoped(Effect.gen(function*() {
+          const { connect } = yield* serving(routes)
+          for (const path of ["/ping", "/other", "/close"]) yield* reasonOf((yield* connect(path)).receive)
+        }))
+        assert.deepStrictEqual(logs.map(({ message }) => message), Array(3).fill("WebSocket handler failed"))
+        const failures = ["a control frame holds at most 125 bytes", "during Open", "during Write"]
+        for (const [i, failure] of failures.entries()) assert.include(String(logs[i]?.errors[0]), failure)
+      })
+    ))
 
   it.live("logs what a handler fails of, once and as an error, and not that a connection ended", () =>
     Effect.gen(function*() {

@@ -195,6 +195,32 @@ describe("What is logged of a handler", () => {
       }))
   }
 
+  it.live("is what it was not able to send, also where it closes its connection behind that", () =>
+    Effect.gen(function*() {
+      const logs = yield* loggedOf(
+        (ws) => Effect.ensuring(ws.ping(new Uint8Array(126)), Effect.ignore(ws.close())),
+        ({ url }) => Effect.flatMap(WebsocketClient.connect(url), (ws) => reasonOf(ws.receive))
+      )
+      assert.deepStrictEqual(said(logs), [[
+        "Error",
+        "WebSocket handler failed",
+        "WriteError: payload: a control frame holds at most 125 bytes, this one has 126 (RFC 6455 5.5)"
+      ]])
+    }))
+
+  it.live("is nothing, where it closes its connection and fails to send behind that", () =>
+    Effect.gen(function*() {
+      for (const late of [(ws) => ws.send("late"), (ws) => ws.ping(), (ws) => ws.close()] as ReadonlyArray<Handler>) {
+        assert.deepStrictEqual(
+          yield* loggedOf(
+            (ws) => Effect.andThen(ws.close(), late(ws)),
+            ({ url }) => Effect.flatMap(WebsocketClient.connect(url), (ws) => reasonOf(ws.receive))
+          ),
+          []
+        )
+      }
+    }))
+
   it.live("is that a connection that it wanted to open itself did not open", () =>
     Effect.gen(function*() {
       const logs = yield* loggedOf(

@@ -10,8 +10,21 @@ import type { Vigil } from "./vigil.ts"
 export type Stage = "Unopened" | "Open" | "Over"
 
 /** Whether the error says that a connection ended. Whose that was it does not say. */
-export const isEnd = (error: unknown): error is ReadError | WriteError =>
-  error instanceof ReadError || error instanceof WriteError
+export const isEnd = (error: unknown): boolean => {
+  if (!(error instanceof ReadError || error instanceof WriteError)) return false
+  const { reason } = error
+  switch (reason._tag) {
+    case "Closed":
+    case "Protocol":
+    case "Io":
+      return true
+    case "Encode":
+      return reason.error.reason._tag === "AfterClose"
+    case "WouldBlock":
+    case "Busy":
+      return false
+  }
+}
 
 // That the connection was not to be opened, which is no fault of a handler's, either.
 const isRefusal = (error: unknown): boolean =>

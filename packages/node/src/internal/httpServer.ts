@@ -167,7 +167,7 @@ const ended = <E>(
   cause: Cause.Cause<E>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, HttpServerRequest> => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.andThen(logIfOverrun(upgrade.vigil), Effect.failCause(cause))
-  if (upgrade.isOver && failsOnlyOf(cause, (error) => isEnd(error) || Socket.isSocketError(error))) {
+  if (upgrade.isOver && failsOnlyOf(cause, (error) => isEnd(error) || isSocketEnd(error))) {
     return Effect.as(logEnd(cause), HttpServerResponse.empty())
   }
   // Here and once: the middleware that logs requests would tell of a response that nobody got.
@@ -175,4 +175,11 @@ const ended = <E>(
     HttpMiddleware.withLoggerDisabled(logFailure(cause)),
     Effect.failCause(cause)
   )
+}
+
+// What did not open is another connection.
+const isSocketEnd = (error: unknown): boolean => {
+  if (!Socket.isSocketError(error)) return false
+  const { reason } = error
+  return reason._tag === "SocketCloseError" || ("cause" in reason && isEnd(reason.cause))
 }
