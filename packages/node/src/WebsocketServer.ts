@@ -10,6 +10,7 @@ import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { constVoid } from "effect/Function"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Server } from "node:http"
@@ -247,9 +248,9 @@ export const defaultMaxConnections: number = defaults.maxConnections
  *
  * **Gotchas**
  *
- * What runs in the same scope ends before it, and so does {@link serve} over a {@link layer}: the connections are drained while the
- * server still listens, who comes back at once gets a 503, and the port is free behind the drain. For a successor that is to listen
- * meanwhile, run by `Effect.forkDetach`: a run ends with its server, too.
+ * What runs in another scope that ends before, as {@link serve} does over a {@link layer}, knows nothing of the server's end: its
+ * connections are drained while the server still listens, who comes back at once gets a 503, and the port is free behind the drain.
+ * For a successor that is to listen meanwhile, run in the server's own scope.
  *
  * **Example** (An echo server)
  *
@@ -275,11 +276,13 @@ export const defaultMaxConnections: number = defaults.maxConnections
 export const make = (options: Options): Effect.Effect<WebsocketServer["Service"], ListenError, Scope.Scope> =>
   Effect.gen(function*() {
     const checked = yield* check(options, true)
+    const scope = yield* Effect.scope
     const { address, server } = yield* listen(options, checked)
-    const reception = yield* Serving.receiveUpgrades(checked, server)
-    // Runs first, so that nobody comes while the others leave.
-    yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
-    return service(reception, address)
+    // Nobody is to come while the others leave: what runs in this scope ends before all that is ours, when the scope ends already.
+    const stopListening = () => {
+      if (scope.state._tag === "Closed") server.close()
+    }
+    return service(yield* Serving.receiveUpgrades(checked, server, stopListening), address)
   })
 
 /**
@@ -305,7 +308,7 @@ export const attach = (
     if (address === undefined) {
       return yield* invalidOption(new OptionError({ option: "server", value: server, expected: "one that listens" }))
     }
-    return service(yield* Serving.receiveUpgrades(checked, server), address)
+    return service(yield* Serving.receiveUpgrades(checked, server, constVoid), address)
   })
 
 /**

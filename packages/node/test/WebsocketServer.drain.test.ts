@@ -68,24 +68,27 @@ describe("The end of a server", () => {
       }))
   }
 
-  for (const first of ["the server", "who runs on it"]) {
+  for (const first of ["the server", "the scope of both", "who runs on it"]) {
     it.live(`refuses those who come while its handlers end, where ${first} ends first`, () =>
       Effect.gen(function*() {
         const gate = yield* Deferred.make<void>()
         const scope = yield* Scope.make()
         const server = yield* Scope.provide(WebsocketServer.make(local), scope)
         const url = WebsocketServer.url(server.address)
-        const fiber = yield* Effect.forkChild(server.run(() => Deferred.await(gate)), { startImmediately: true })
+        const run = server.run(() => Deferred.await(gate))
+        const fiber = yield* Effect.forkIn(run, first === "the scope of both" ? scope : yield* Effect.scope, {
+          startImmediately: true
+        })
         const ws = yield* WebsocketClient.connect(url)
-        const end = first === "the server" ? Scope.close(scope, Exit.void) : Fiber.interrupt(fiber)
+        const end = first === "who runs on it" ? Fiber.interrupt(fiber) : Scope.close(scope, Exit.void)
         const ending = yield* Effect.forkChild(end, { startImmediately: true })
         yield* reasonOf(ws.receive)
         const reason = yield* refusal(url)
         const successor = yield* Effect.exit(Effect.scoped(WebsocketServer.make({ ...local, ...server.address })))
-        if (first === "the server") assert.strictEqual(reason._tag === "Io" && reason.code, "ECONNREFUSED")
-        else assert.strictEqual(reason._tag === "Refused" && reason.status, 503)
+        if (first === "who runs on it") assert.strictEqual(reason._tag === "Refused" && reason.status, 503)
+        else assert.strictEqual(reason._tag === "Io" && reason.code, "ECONNREFUSED")
         // Only once it listens no more there is a place for another.
-        assert.strictEqual(Exit.isSuccess(successor), first === "the server")
+        assert.strictEqual(Exit.isSuccess(successor), first !== "who runs on it")
         yield* assertWaiting(ending)
         yield* Deferred.succeed(gate, undefined)
         yield* Fiber.join(ending)

@@ -51,6 +51,7 @@ export class Reception implements Swept {
   readonly closed = Deferred.makeUnsafe<void>()
 
   private readonly fork: (effect: Effect.Effect<void>) => unknown
+  private readonly stopListening: () => void
   private shifts: ReadonlyArray<Shift> = []
   // Those that drain among them.
   private readonly allShifts = new Set<Shift>()
@@ -62,11 +63,13 @@ export class Reception implements Swept {
     settings: Settings,
     meter: Meter | undefined,
     fork: (effect: Effect.Effect<void>) => unknown,
-    timepiece: Timepiece
+    timepiece: Timepiece,
+    stopListening: () => void
   ) {
     this.settings = settings
     this.meter = meter
     this.fork = fork
+    this.stopListening = stopListening
     this.messages = { ...settings.messages, meter, clock: timepiece.clock }
     this.watch = { deadlines: settings.deadlines, timepiece }
   }
@@ -104,6 +107,7 @@ export class Reception implements Swept {
     return Effect.suspend(() => {
       // By the server, which closes: its deadline is not to be waited for twice.
       if (shift.isDraining) return Deferred.await(shift.drained)
+      this.stopListening()
       this.shifts = this.shifts.filter((other) => other !== shift)
       shift.isDraining = true
       for (const { vigil } of shift.guests) this.dismiss(vigil)
@@ -134,6 +138,7 @@ export class Reception implements Swept {
   /** Drains all, and takes nobody any more. */
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     this.isClosed = true
+    this.stopListening()
     const waiting = this.waiting.splice(0)
     return Effect.all([
       Effect.forEach(waiting, ({ arrival }) => this.turnAway(arrival), {

@@ -23,13 +23,20 @@ import { sweep } from "./sweep.ts"
 import { Timepiece } from "./timepiece.ts"
 import { receiveUpgrade, reject, requestListener } from "./upgrade.ts"
 
-/** Takes the upgrades of an HTTP server, until the scope's end has drained them. */
-export const receiveUpgrades = (settings: Settings, server: Server): Effect.Effect<Reception, never, Scope.Scope> =>
+/**
+ * Takes the upgrades of an HTTP server, until the scope's end has drained them. Before anybody is asked to leave,
+ * `stopListening` may see to it that nobody comes.
+ */
+export const receiveUpgrades = (
+  settings: Settings,
+  server: Server,
+  stopListening: () => void
+): Effect.Effect<Reception, never, Scope.Scope> =>
   Effect.gen(function*() {
     const timepiece = new Timepiece(yield* Clock.Clock)
     const fork = yield* FiberSet.makeRuntime()
     const meter = yield* Meter.currentIf(settings.options.metrics)
-    const reception = new Reception(settings, meter, fork, timepiece)
+    const reception = new Reception(settings, meter, fork, timepiece, stopListening)
     const door = FrontDoor.open(server, reception)
     const swept = () => door === undefined ? reception.swept : Iterable.prepend(reception.swept, door)
     yield* Effect.forkScoped(sweep(swept, sweepInterval(settings), timepiece))
