@@ -13,7 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as Certificate from "./support/certificate.ts"
-import { dial, exchange, parse, request } from "./support/http.ts"
+import { dial, dialSecurely, exchange, parse, request } from "./support/http.ts"
 import { refusal } from "./support/refusal.ts"
 import { knock, listening, local, logging, manyTurns, type Options, takeClose, until } from "./support/server.ts"
 import { assertWaiting, event, reasonOf, takeAll } from "./support/streams.ts"
@@ -298,6 +298,38 @@ describe("The end of a server", () => {
         yield* Fiber.joinAll(gone)
       }
     }))
+
+  for (const kind of ["may be interrupted", "may not"] as const) {
+    it.effect(`answers one by TLS, too, whose admission ${kind}, before it is gone itself`, () =>
+      Effect.gen(function*() {
+        const [asked, gate] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const scope = yield* Scope.make()
+        const server = yield* Scope.provide(
+          WebsocketServer.make({
+            ...local,
+            tls: Certificate.make(),
+            handshakeDeadline: "1 hour",
+            drainDeadline: "10 seconds"
+          }),
+          scope
+        )
+        const decided = Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(gate))
+        const admit = kind === "may not" ? Effect.uninterruptible(decided) : decided
+        yield* Effect.forkScoped(server.run(() => Effect.die("a handler was run"), { admit }), {
+          startImmediately: true
+        })
+        const socket = yield* dialSecurely(server.address._tag === "Tcp" ? server.address.port : 0)
+        const answer = yield* Effect.forkChild(takeAll(socket), { startImmediately: true })
+        socket.write(request())
+        yield* Deferred.await(asked)
+        const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+        yield* TestClock.adjust("10 seconds")
+        yield* manyTurns
+        yield* Deferred.succeed(gate, undefined)
+        assert.strictEqual(parse(Buffer.from(yield* Fiber.join(answer))).status, 503)
+        yield* Fiber.join(closing)
+      }))
+  }
 
   it.effect("answers an upgrade whose admission is not decided with a 503, when it is and at the deadline", () =>
     logging((logs) =>

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import * as Https from "node:https"
-import type { Socket } from "node:net"
+import { Socket } from "node:net"
 import { InvalidOption, ListenError } from "../WebsocketError.ts"
 import type { Address, ListenOptions } from "../WebsocketServer.ts"
 import { ioReason, longestTimer } from "./io.ts"
@@ -112,11 +112,18 @@ const unopened = (server: Http.Server): ReadonlySet<Socket> => {
     sockets.add(socket)
     socket.once("close", forget)
   })
-  server.on("upgrade", ({ socket }: Http.IncomingMessage) => {
+  server.on("upgrade", (request: Http.IncomingMessage) => {
+    const socket = connectionOf(request)
     sockets.delete(socket)
     socket.off("close", forget)
   })
   return sockets
+}
+
+// One of TLS came by the socket beneath, as far as Node tells.
+const connectionOf = ({ socket }: Http.IncomingMessage): Socket => {
+  const beneath: unknown = Reflect.get(socket, "_parent")
+  return beneath instanceof Socket ? beneath : socket
 }
 
 const checkListenOptions = ({ host, path, port }: ListenOptions): OptionError | undefined => {
