@@ -117,6 +117,20 @@ describe("What an admission that is no admission gets", () => {
       ))
   }
 
+  it.live("500, and an error in the log where it is interrupted, and not by the end of the server", () =>
+    logging((logs) =>
+      Effect.gen(function*() {
+        const shared = yield* Effect.forkScoped(Effect.never)
+        yield* Fiber.interrupt(shared)
+        const { fiber, port } = yield* admitting({ handler: neverOpened, admit: Fiber.join(shared) })
+        assert.strictEqual((yield* exchange(port, request())).status, 500)
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(logs.map(({ errors, level, message }) => [level, message, errors]), [
+          ["Error", "WebSocket handler failed", ["Interrupt"]]
+        ])
+      })
+    ))
+
   it.live("500, and an error in the log where it dies of the end of another connection", () =>
     logging((logs) =>
       Effect.gen(function*() {

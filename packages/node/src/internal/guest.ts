@@ -4,6 +4,7 @@
  */
 import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import type { OptionError } from "@websocket-stream/core/OptionError"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -16,7 +17,7 @@ import type { Handler, RunOptions } from "../WebsocketServer.ts"
 import { closeCodeOf } from "./closed.ts"
 import { closing } from "./closing.ts"
 import { FrameStream } from "./frameStream.ts"
-import { isExpected, logIfOverrun, logUnlessEnd, type Stage } from "./handlerEnd.ts"
+import { isExpected, logFailure, logIfOverrun, logUnlessEnd, type Stage } from "./handlerEnd.ts"
 import { MessageStream } from "./messageStream.ts"
 import { OwnScope } from "./ownScope.ts"
 import { ReceivedRequest } from "./receivedRequest.ts"
@@ -179,21 +180,25 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
 
   private close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
     const { entry, vigil } = this
-    if (vigil === undefined) return this.answerAnyway(entry!.arrival)
+    if (vigil === undefined) return this.answerAnyway(entry!.arrival, exit)
     const { isTraced, reception: { settings } } = this.host
     const said = isTraced ? closing(vigil.stream)(exit) : vigil.stream.release(closeCodeOf(exit))
     return Effect.andThen(said, vigil.stream.relinquish(settings.stream.linger))
   }
 
   // Whoever answers also ends by destroying the socket, unless that is somebody else, by a 101.
-  private answerAnyway(arrival: Arrival): Effect.Effect<void> {
+  private answerAnyway(arrival: Arrival, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
     const { reception, shift } = this.host
     const { socket } = arrival
     if (socket.destroyed || isAnswered(socket)) return Effect.void
     // What the draining has interrupted is no bug.
     if (shift.isDraining) return reception.turnAway(arrival)
     reception.meter?.refused(500)
-    return rejectUnanswered(socket)
+    const rejected = rejectUnanswered(socket)
+    // Nobody has interrupted it but itself, as who joins a fiber does that was interrupted: as an end it would not be told.
+    return Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+      ? Effect.andThen(rejected, logFailure(exit.cause))
+      : rejected
   }
 }
 
