@@ -295,6 +295,11 @@ export const make = (options: Options): Effect.Effect<WebsocketServer["Service"]
  * is first, and the other logs an error. How long a client may take for its request is the server's own to say.
  * Fails with a `ListenError` for options that cannot be used, and for a server that does not listen.
  *
+ * **Gotchas**
+ *
+ * It answers every upgrade, whatever its path. Whoever else listens for upgrades and answers them writes into our connections, as
+ * Effect's own `HttpServer` does, whose routes answer with a 404: a `WebsocketHttpServer` is for those.
+ *
  * @category constructors
  * @since 0.1.0
  */
