@@ -8,6 +8,7 @@
 import type * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import type * as Origin from "@websocket-stream/core/Origin"
 import type * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
@@ -121,8 +122,8 @@ export const run = <E, R>(
 
 /**
  * As {@link run}, before the handshake: the handler answers the request with {@link accept} or {@link reject}, and may take
- * its time and look at what it likes. Where it fails without an answer, the client gets a 500. Where it succeeds without one, the
- * connection is left to whoever has its socket, and no deadline of ours ends it.
+ * its time and look at what it likes. Where it fails without an answer, the client gets a 500, and where it is interrupted a 503.
+ * Where it succeeds without one, the connection is left to whoever has its socket, and no deadline of ours ends it.
  *
  * So several may part the paths of one server. A request gets one answer, of whoever is first: {@link accept} fails behind it, and
  * {@link reject} does nothing.
@@ -181,10 +182,13 @@ const answered = <E, R>(
     stage = Opening.stageOf(socket)
   })
   return Effect.scoped(Effect.onError(handled, () => left)).pipe(
-    Effect.onError(() => Opening.rejectUnanswered(socket)),
+    Effect.onError((cause) => Opening.rejectUnanswered(socket, unanswered(cause))),
     Effect.catchCause((cause) => logUnlessEnd(cause, stage))
   )
 }
+
+const unanswered = (cause: Cause.Cause<unknown>) =>
+  Cause.hasInterruptsOnly(cause) ? Opening.serviceUnavailable : Opening.internalServerError
 
 const listen = (server: Server, event: "upgrade" | "request", listener: (...args: Array<any>) => void) =>
   Effect.acquireRelease(

@@ -235,6 +235,21 @@ describe("WebsocketUpgrade.runUpgrades, where nobody answers", () => {
       assert.deepStrictEqual([status, rest.length], [500, 0])
     }))
 
+  it.live("has a client answered with 503 whose handler is interrupted", () =>
+    Effect.gen(function*() {
+      const { port, server } = yield* serve
+      const asked = yield* Deferred.make<void>()
+      const fiber = yield* WebsocketUpgrade.runUpgrades(
+        server,
+        () => Effect.andThen(Deferred.succeed(asked, undefined), Effect.never)
+      ).pipe(Effect.forkScoped({ startImmediately: true }))
+      const answer = yield* Effect.forkChild(exchange(port, request()))
+      yield* Deferred.await(asked)
+      yield* Fiber.interrupt(fiber)
+      const { rest, status } = yield* Fiber.join(answer)
+      assert.deepStrictEqual([status, rest.length], [503, 0])
+    }))
+
   it.live("writes nothing into a WebSocket of a longer scope whose handler fails", () =>
     Effect.gen(function*() {
       const { port, server } = yield* serve

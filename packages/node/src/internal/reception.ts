@@ -18,7 +18,7 @@ import type { Meter } from "./meter.ts"
 import type { Settings } from "./serverOptions.ts"
 import type { Swept } from "./sweep.ts"
 import type { Timepiece } from "./timepiece.ts"
-import { type Arrival, internalServerError, offerOf, receiveUpgrade, reject } from "./upgrade.ts"
+import { type Arrival, internalServerError, offerOf, receiveUpgrade, reject, serviceUnavailable } from "./upgrade.ts"
 import { type Vigil, vigilsOf, type Watch } from "./vigil.ts"
 
 /** A client, from its request to the end of its handler. */
@@ -132,7 +132,7 @@ export class Reception implements Swept {
   /** Says that there is no room, or nobody to serve. */
   turnAway(arrival: Arrival): Effect.Effect<void> {
     this.meter?.refused(503)
-    return reject(arrival, { status: 503, headers: [["Connection", "close"]], body: "" })
+    return reject(arrival, serviceUnavailable)
   }
 
   /** Drains all, and takes nobody any more. */
