@@ -141,6 +141,20 @@ describe("Websocket.runForEach", () => {
       assert.deepStrictEqual(seen, ["a", "stop"])
     }))
 
+  it.live("interrupted by the first step of an effect, takes nothing of what was there with its message, either", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* pair
+      const [stop, seen] = [yield* Deferred.make<void>(), new Array<string>()]
+      yield* Effect.andThen(client.sendAll(["stop", "b", "c"]), manyTurns)
+      const loop = server.runForEach((message) => {
+        seen.push(textOf(message))
+        return Deferred.succeed(stop, undefined)
+      })
+      yield* Effect.raceFirst(Deferred.await(stop), loop)
+      assert.deepStrictEqual((yield* server.receiveAll).map(textOf), ["b", "c"])
+      assert.deepStrictEqual(seen, ["stop"])
+    }))
+
   it.live("leaves those behind a message whose effect fails to whoever receives next", () =>
     Effect.gen(function*() {
       const { client, server } = yield* pair

@@ -65,6 +65,7 @@ class Consumer<A, Use, E, R> extends Effectable.Class<void> implements Waiter {
   private readonly context: Context.Context<R>
   private readonly resume: (effect: Effect.Effect<void, E | ReadError>) => void
   private running: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  private isParked = false
   private isOver = false
 
   constructor(
@@ -84,6 +85,7 @@ class Consumer<A, Use, E, R> extends Effectable.Class<void> implements Waiter {
   /** Answers what ends it early. */
   begin(): Effect.Effect<void> {
     this.onReady()
+    this.isParked = true
     return this
   }
 
@@ -95,6 +97,8 @@ class Consumer<A, Use, E, R> extends Effectable.Class<void> implements Waiter {
 
   onReady(): void {
     const { supply } = this
+    // Until the fiber that consumes waits, an interruption of it would not be seen before all that is there was used.
+    if (!this.isParked && supply.hasItem) return process.nextTick(goOn, this)
     // A use may end the consumer, by an interruption of whoever consumes.
     while (!this.isOver && supply.hasItem) {
       const running = Effect.runForkWith(this.context)(
@@ -125,3 +129,5 @@ class Consumer<A, Use, E, R> extends Effectable.Class<void> implements Waiter {
     return Exit.isSuccess(exit)
   }
 }
+
+const goOn = (waiter: Waiter): void => waiter.onReady()
