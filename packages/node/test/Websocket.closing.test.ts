@@ -15,6 +15,7 @@ import { scripted, type Ws } from "./support/websockets.ts"
 
 const ways: ReadonlyArray<readonly [what: string, close: (ws: Ws) => Effect.Effect<unknown, unknown>]> = [
   ["close that is interrupted", (ws) => Effect.flatMap(park(ws.close()), Fiber.interrupt)],
+  ["close that is waited for", (ws) => park(ws.close())],
   [
     "message that ends in the middle of its pieces",
     (ws) => Effect.flip(ws.sendStream("text", Stream.concat(Stream.make("begun"), Stream.fail("broken"))))
@@ -23,7 +24,7 @@ const ways: ReadonlyArray<readonly [what: string, close: (ws: Ws) => Effect.Effe
 
 describe("A peer that does not agree to close", () => {
   for (const [what, close] of ways) {
-    it.effect(`is cut at the close deadline though nobody waits for it, behind a ${what}`, () =>
+    it.effect(`is cut at the close deadline, whether anybody waits for it or not, and who receives is told why: behind a ${what}`, () =>
       Effect.gen(function*() {
         const { duplex, ws } = yield* scripted({ closeDeadline: "5 seconds" })
         const receiving = yield* park(reasonOf(ws.receive))
@@ -33,7 +34,9 @@ describe("A peer that does not agree to close", () => {
         yield* TestClock.adjust("4999 millis")
         yield* assertWaiting(receiving)
         yield* TestClock.adjust("1 millis")
-        assert.strictEqual((yield* Fiber.join(receiving))._tag, "Io")
+        const reason = yield* Fiber.join(receiving)
+        assert.deepInclude(reason, { _tag: "Io", code: "ETIMEDOUT" })
+        assert.include(reason._tag === "Io" && reason.cause.message, "the peer did not close for 5s")
         assert.isTrue(duplex.destroyed)
       }))
   }

@@ -12,6 +12,12 @@ export const ioReason = (cause: NodeJS.ErrnoException): Io =>
 export const prematureClose = (): Error =>
   Object.assign(untraced(() => new Error("the stream was destroyed")), { code: "ERR_STREAM_PREMATURE_CLOSE" })
 
+/** Of a connection that was cut, for what its peer did not do, or did, for too long: milliseconds, or a duration. */
+export const timedOut = (what: string, deadline: Duration.Input): Error => {
+  const time = Duration.format(Duration.fromInputUnsafe(deadline))
+  return Object.assign(untraced(() => new Error(`the peer ${what} for ${time}`)), { code: "ETIMEDOUT" })
+}
+
 /**
  * Begins what is to be done, and ends it when it is, after `linger`, or when it is interrupted.
  *

@@ -27,6 +27,7 @@ import { allocate } from "./allocate.ts"
 import { forEachBatch, forEachItem } from "./consumer.ts"
 import { Deflater, Inflater } from "./deflate.ts"
 import type { Estate, FrameStream, Successor } from "./frameStream.ts"
+import { timedOut } from "./io.ts"
 import type { MessageSettings } from "./messageOptions.ts"
 import { MessageReader, type Replier } from "./messageReader.ts"
 import { MessageWriter, type Shared } from "./messageWriter.ts"
@@ -355,7 +356,7 @@ export class MessageStream implements Successor, Replier, Metered {
 
   /** Has a peer that was told to close, or cannot be, do so in time, though nobody waits for it. */
   private insist(): void {
-    if (this.isClosing || !this.port.isWritable) this.concludeInTime(() => this.port.destroy())
+    if (this.isClosing || !this.port.isWritable) this.concludeInTime(() => this.cutUnclosed())
   }
 
   private concludeInTime(conclude: () => void): void {
@@ -394,8 +395,12 @@ export class MessageStream implements Successor, Replier, Metered {
     return effect.pipe(
       Effect.interruptible,
       Effect.timeoutOption(this.settings.closeDeadline),
-      Effect.map(Option.match({ onNone: () => this.port.destroy(), onSome: () => {} }))
+      Effect.map(Option.match({ onNone: () => this.cutUnclosed(), onSome: () => {} }))
     )
+  }
+
+  private cutUnclosed(): void {
+    this.cut(timedOut("did not close", this.settings.closeDeadline))
   }
 }
 

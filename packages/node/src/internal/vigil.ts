@@ -1,7 +1,7 @@
 /** The watch over one connection of a server: heartbeat, silence, closing, life and handler, all looked at by the server's sweep. */
 import * as Close from "@websocket-stream/core/Close"
 import * as CloseCode from "@websocket-stream/core/CloseCode"
-import * as Duration from "effect/Duration"
+import { timedOut } from "./io.ts"
 import type { MessageStream } from "./messageStream.ts"
 import type { Swept } from "./sweep.ts"
 import type { Timepiece } from "./timepiece.ts"
@@ -63,10 +63,10 @@ export class Vigil implements Swept {
     if (hasPassed(this.openedAt, maxLife, now)) {
       this.stream.begone(Close.make(CloseCode.GoingAway, "the connection has reached its maximum life"))
     } else if (hasPassed(this.heardAt, idleDeadline, now)) {
-      this.stream.cut(timeout("was silent", idleDeadline))
+      this.stream.cut(timedOut("was silent", idleDeadline))
     } else if (hasPassed(this.takenAt, idleDeadline, now)) {
       // However much it sends: whoever waits to send to it, it would hold for ever.
-      this.stream.cut(timeout("took nothing of what waits for it", idleDeadline))
+      this.stream.cut(timedOut("took nothing of what waits for it", idleDeadline))
     } else if (hasPassed(this.pingedAt, heartbeat, now)) {
       this.pingedAt = now
       this.stream.beat(timepiece)
@@ -76,7 +76,7 @@ export class Vigil implements Swept {
   private sweepClosing(now: number): void {
     const { closeDeadline, handlerDeadline } = this.watch.deadlines
     this.closingSince ??= this.heardAt = now
-    if (hasPassed(this.closingSince, closeDeadline, now)) this.stream.cut(timeout("did not close", closeDeadline))
+    if (hasPassed(this.closingSince, closeDeadline, now)) this.stream.cut(timedOut("did not close", closeDeadline))
     // What was there when the peer left may take its time, as long as it is received.
     const { bufferedBytes } = this.stream
     if (bufferedBytes !== this.left) this.heardAt = now
@@ -97,6 +97,3 @@ export function* vigilsOf(watched: Iterable<{ readonly vigil: Vigil | undefined 
 
 // Never, of an infinite one.
 const hasPassed = (since: number, deadline: number, now: number): boolean => now - since >= deadline
-
-const timeout = (what: string, deadline: number): Error =>
-  Object.assign(new Error(`the peer ${what} for ${Duration.format(Duration.millis(deadline))}`), { code: "ETIMEDOUT" })
