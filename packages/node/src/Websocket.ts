@@ -189,6 +189,9 @@ export class Websocket extends Context.Service<Websocket, {
    *
    * A pong is read behind the messages that came before it, and not while the `receiveBuffer` is full: what that takes counts. Who
    * receives must not wait for one. In the effect of `runForEach` it is forked, or waits for ever where the peer has sent much.
+   *
+   * Without a payload each ping has its own. Those that wait at once with the same one cannot be told apart: a pong is the oldest's,
+   * and where the peer answers the newest alone, as it may (RFC 6455 5.5.3), the others wait on.
    */
   readonly ping: (payload?: Uint8Array) => Effect.Effect<Duration.Duration, ReadError | WriteError>
 
@@ -201,13 +204,15 @@ export class Websocket extends Context.Service<Websocket, {
    * end. Fails with `Encode`, and leaves the connection open, for a code that may not be sent and for a reason of more than 123
    * bytes; 1005 is a Close frame without a code.
    *
-   * Messages that still come and that nobody waits for are dropped.
+   * Messages that still come and that nobody waits for are dropped. One that is being received in pieces goes on: who closes in the
+   * middle of it does so behind its scope, as within that the peer's Close frame is not reached where much of the message is left.
    */
   readonly close: (code?: number, reason?: string) => Effect.Effect<Close.Close, WriteError>
 
   /**
    * Waits for the end of the connection, and closes nothing: what each side said. For an end behind messages that nobody receives it
-   * waits no longer than the close deadline; they can be received then, too.
+   * waits no longer than the close deadline; they can be received then, too. Behind more of them than the `receiveBuffer` holds the
+   * socket is not read, nor its end: who waits for that receives as well.
    */
   readonly closed: Effect.Effect<Closed>
 }>()("@websocket-stream/node/Websocket") {}
