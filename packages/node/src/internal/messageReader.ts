@@ -8,8 +8,6 @@ import type { FrameDecoder, FramePart } from "@websocket-stream/core/FrameDecode
 import * as Message from "@websocket-stream/core/Message"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import { ProtocolError } from "@websocket-stream/core/ProtocolError"
-import * as Arr from "effect/Array"
-import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
@@ -18,11 +16,10 @@ import { type Io, Protocol, ReadError } from "../WebsocketError.ts"
 import { abnormal, closedAs } from "./closed.ts"
 import type { Inflated, Inflater } from "./deflate.ts"
 import type { MessageSettings } from "./messageOptions.ts"
+import { MessageQueue } from "./messageQueue.ts"
 import type { Piece, PieceReader, PieceSource } from "./pieceReader.ts"
 import { PieceRouting } from "./pieceRouting.ts"
 import type { Port } from "./port.ts"
-import { costOf, takenAtMost } from "./queueing.ts"
-import { Supply } from "./supply.ts"
 import { untraced } from "./untraced.ts"
 
 /** What the receiving half asks of the rest. */
@@ -45,7 +42,7 @@ export interface MessageReaderOptions {
   readonly replier: Replier
 }
 
-export class MessageReader extends Supply<Message.Message> implements PieceSource {
+export class MessageReader extends MessageQueue implements PieceSource {
   private readonly port: Port
   private readonly decoder: FrameDecoder
   private readonly connection: Connection
@@ -55,9 +52,6 @@ export class MessageReader extends Supply<Message.Message> implements PieceSourc
 
   // Once somebody has received in pieces.
   private pieces: PieceRouting | undefined = undefined
-  private queue: Array<Message.Message> = none
-  private taken = 0
-  private queued = 0
   // What was parsed of a frame that is not whole yet. The decoder counts it until its end.
   private given = 0
   private isInflating = false
@@ -79,10 +73,6 @@ export class MessageReader extends Supply<Message.Message> implements PieceSourc
     this.inflater = options.inflater
     this.settings = options.settings
     this.replier = options.replier
-  }
-
-  get hasItem(): boolean {
-    return this.taken < this.queue.length
   }
 
   /** Begins with a frame that was parsed already, and with the bytes behind it. */
@@ -173,30 +163,8 @@ export class MessageReader extends Supply<Message.Message> implements PieceSourc
     return true
   }
 
-  shift(): Message.Message {
-    const message = this.queue[this.taken++]!
-    this.queued -= costOf(message)
-    if (this.taken === takenAtMost) {
-      this.queue = this.queue.slice(takenAtMost)
-      this.taken = 0
-    }
-    if (this.taken === this.queue.length) this.refill()
-    return message
-  }
-
-  override shiftAll(): NonEmptyReadonlyArray<Message.Message> {
-    const messages = this.taken === 0 ? this.queue : this.queue.slice(this.taken)
-    this.queued = 0
-    this.refill()
-    while (this.hasItem) messages.push(this.shift())
-    if (!Arr.isArrayNonEmpty(messages)) throw new TypeError("there is a message")
-    return messages
-  }
-
-  // All were taken: there is room for those that wait in bytes.
-  private refill(): void {
-    this.queue = none
-    this.taken = 0
+  // There is room for those that wait in bytes.
+  protected emptied(): void {
     this.letAnswer()
   }
 
@@ -354,9 +322,7 @@ export class MessageReader extends Supply<Message.Message> implements PieceSourc
     }
     this.count()
     if (this.drops && !this.isAwaited) return
-    if (this.queue === none) this.queue = [message]
-    else this.queue.push(message)
-    this.queued += costOf(message)
+    this.add(message)
   }
 
   private count(): void {
@@ -407,12 +373,6 @@ export class MessageReader extends Supply<Message.Message> implements PieceSourc
     this.replier.finish()
   }
 
-  private forgetQueue(): void {
-    this.queue = none
-    this.taken = 0
-    this.queued = 0
-  }
-
   private failWith(reason: ReadError["reason"]): void {
     this.isOver = true
     this.failTakers(reason)
@@ -439,7 +399,5 @@ const failedByUs = failedBy(abnormal("Us"))
 
 const reasonOf = (ended: "Peer" | "Us" | Io, truncated = false): ReadError["reason"] =>
   typeof ended === "object" ? ended : abnormal(ended, truncated)
-
-const none: Array<Message.Message> = []
 
 const rsv1Bit = 0x40
