@@ -1,14 +1,11 @@
 /** A `Websocket`: the two halves over one pure connection, pings, and the closing handshake with its deadlines. */
-import * as Budget from "@websocket-stream/core/Budget"
 import * as Close from "@websocket-stream/core/Close"
 import * as CloseCode from "@websocket-stream/core/CloseCode"
 import * as Connection from "@websocket-stream/core/Connection"
 import type { EncodeError } from "@websocket-stream/core/EncodeError"
-import type { Limits } from "@websocket-stream/core/Limits"
 import type * as Message from "@websocket-stream/core/Message"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import type { Parameters } from "@websocket-stream/core/PermessageDeflate"
-import type { Role } from "@websocket-stream/core/Role"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -20,10 +17,9 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { isUtf8 } from "node:buffer"
 import type { Closed, Sendable, SendOptions, Websocket } from "../Websocket.ts"
 import { Encode, type Io, type ReadError, WriteError } from "../WebsocketError.ts"
-import { allocate } from "./allocate.ts"
+import { connectionOptions } from "./connectionOptions.ts"
 import { forEachBatch, forEachItem } from "./consumer.ts"
 import { Deflater, Inflater } from "./deflate.ts"
 import type { Estate, FrameStream, Successor } from "./frameStream.ts"
@@ -33,20 +29,15 @@ import { MessageReader, type Replier } from "./messageReader.ts"
 import { MessageWriter, type Shared } from "./messageWriter.ts"
 import type { Metered } from "./meter.ts"
 import { Milestone } from "./milestone.ts"
-import type { PieceReader } from "./pieceReader.ts"
 import { Pings } from "./pings.ts"
 import type { Port } from "./port.ts"
+import { type ReceivedStream, receiveStream } from "./receivedStream.ts"
 import type { Timepiece } from "./timepiece.ts"
 
 /** What was agreed on. */
 export interface Agreed {
   readonly subprotocol: string | undefined
   readonly deflate: Parameters | undefined
-}
-
-export interface ReceivedStream {
-  readonly type: "text" | "binary"
-  readonly pieces: Stream.Stream<Uint8Array, ReadError>
 }
 
 export class MessageStream implements Successor, Replier, Metered {
@@ -108,7 +99,7 @@ export class MessageStream implements Successor, Replier, Metered {
   }
 
   get receiveStream(): Effect.Effect<ReceivedStream, ReadError, Scope.Scope> {
-    return this.receivePieces()
+    return receiveStream(this.reader)
   }
 
   // Bound, as handlers keep them for as long as they run: a closure and its context weigh twice the 48 bytes.
@@ -329,21 +320,6 @@ export class MessageStream implements Successor, Replier, Metered {
     return Effect.onInterrupt(closing, () => Effect.sync(() => this.insist()))
   }
 
-  // What is there already is taken as it is; otherwise the next message goes by pieces from its next part on.
-  private receivePieces(): Effect.Effect<ReceivedStream, ReadError, Scope.Scope> {
-    return Effect.uninterruptibleMask((restore) => {
-      const pieces = this.reader.beginPieces()
-      if (pieces !== undefined) {
-        const end = Effect.sync(() => this.reader.endPieces(pieces))
-        // The scope may go on for much longer than who waits for the message.
-        const begun = Effect.onInterrupt(restore(pieces.ready), () => end)
-        return Effect.addFinalizer(() => end).pipe(Effect.andThen(begun), Effect.map(() => receivedBy(pieces)))
-      }
-      const { isReady, one, turn } = this.reader
-      return restore(isReady ? Effect.map(one, receivedWhole) : Effect.andThen(turn, this.receivePieces()))
-    })
-  }
-
   /** Sends a Close frame, unless one was sent or nothing can be; answers why it is none. */
   private beginClosing(close: Close.Close): EncodeError | undefined {
     // Nobody would be told so, and what the connection has ended of is no Close frame of ours.
@@ -404,39 +380,9 @@ export class MessageStream implements Successor, Replier, Metered {
   }
 }
 
-const received = (opcode: Message.Message["opcode"], pieces: Stream.Stream<Uint8Array, ReadError>): ReceivedStream => ({
-  type: opcode === Opcode.Text ? "text" : "binary",
-  pieces
-})
-
-const receivedBy = (pieces: PieceReader): ReceivedStream => {
-  const stream = Stream.fromPull(Effect.succeed(pieces.all)).pipe(
-    Stream.takeUntil((piece) => piece.last),
-    Stream.map((piece) => piece.payload),
-    Stream.filter((payload) => payload.length > 0)
-  )
-  return received(pieces.opcode!, stream)
-}
-
-const receivedWhole = ({ opcode, payload }: Message.Message): ReceivedStream => received(opcode, Stream.make(payload))
-
 const unsaid: Connection.Step = { event: undefined, reply: undefined, shutdown: false }
 
 const isClean = ({ reason }: ReadError): boolean => reason._tag === "Closed" && reason.clean
 
 const voidIfClean = (failure: Exit.Exit<never, ReadError>): Effect.Effect<void, ReadError> =>
   Effect.catchIf(failure, isClean, () => Effect.void)
-
-// A server's connections share one, which each of them keeps.
-const connectionOptions = (role: Role, limits: Limits): Connection.Options => {
-  if (newest?.role !== role || newest.limits !== limits) {
-    const { maxFragments, maxHeldBytes, maxMessageSize } = limits
-    newest = { role, limits, maxMessageSize, maxFragments, maxHeldBytes, budget, allocate, isUtf8 }
-  }
-  return newest
-}
-
-let newest: Connection.Options & { readonly limits: Limits } | undefined
-
-// What unfinished messages hold, of all connections of the process together.
-const budget = Budget.make()
