@@ -222,4 +222,22 @@ describe("an agent of one's own", () => {
       assert.isTrue(socket.destroyed)
       assert.deepStrictEqual(Object.keys(agent.freeSockets), [])
     }))
+
+  for (const why of [undefined, new Error("the tunnel fell in")]) {
+    it.effect(`is not waited for when what it hands over is gone: ${why?.message ?? "without a word"}`, () =>
+      Effect.gen(function*() {
+        const { port, url } = yield* serve(greet)
+        const socket = net.connect(port, "127.0.0.1").on("error", () => {})
+        socket.destroy(why)
+        yield* gone(socket)
+        class Late extends Http.Agent {
+          override createConnection() {
+            return socket
+          }
+        }
+        const reason = yield* refusal(url, { agent: new Late() })
+        assert.strictEqual(reason._tag, "Io")
+        assert.strictEqual(reason.message, `the connection failed: ${why?.message ?? "the stream was destroyed"}`)
+      }))
+  }
 })

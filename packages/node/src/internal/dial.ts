@@ -11,7 +11,7 @@ import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import { InvalidOption, OpenError } from "../WebsocketError.ts"
 import { Excerpt } from "./excerpt.ts"
-import { ioReason } from "./io.ts"
+import { ioReason, prematureClose } from "./io.ts"
 import { hostname } from "./target.ts"
 
 export interface DialOptions {
@@ -65,7 +65,12 @@ export const dial = <A, E, R>(
 /** Waits for the answer to a request. */
 export const answer = (request: Http.ClientRequest): Effect.Effect<Answer, OpenError> =>
   Effect.callback((resume) => {
-    request.on("error", (error) => resume(Effect.fail(new OpenError({ reason: ioReason(error) }))))
+    const fail = (error: Error) => resume(Effect.fail(new OpenError({ reason: ioReason(error) })))
+    request.on("error", fail)
+    // An agent may have held it for a while, and Node waits for a "close" that is over.
+    request.on("socket", (socket) => {
+      if (socket.destroyed) fail(socket.errored ?? prematureClose())
+    })
     request.on("upgrade", ({ headers, statusCode: status = 0 }, socket, head) => {
       // Until the stream has it: an error that nobody listens to ends the process.
       socket.on("error", constVoid)
