@@ -182,6 +182,20 @@ describe("an agent of one's own", () => {
       }
     }))
 
+  it.effect("that fails with what is no Error is told with it", () =>
+    Effect.gen(function*() {
+      class Failing extends Http.Agent {
+        override createConnection(_: object, callback?: (error: Error | null, socket: Duplex) => void) {
+          // As an agent without types calls back.
+          if (callback !== undefined) Reflect.apply(callback, undefined, ["no way through"])
+          return undefined
+        }
+      }
+      const reason = yield* refusal("ws://127.0.0.1:1/", { agent: new Failing() })
+      assert.deepInclude(reason, { _tag: "Io" })
+      assert.strictEqual(reason.message, "the connection failed: no way through")
+    }))
+
   const pooled = (agent: Http.Agent) => [Object.keys(agent.freeSockets), Object.keys(agent.sockets)]
 
   it.live("never gets the connection into its pool, neither open nor refused", () =>

@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import { constants as http2 } from "node:http2"
 import { constants as os } from "node:os"
 import { getSystemErrorMap } from "node:util"
+import { runInNewContext } from "node:vm"
 import { asText, decode, encode, text } from "./support/frames.ts"
 import * as Pairs from "./support/pairs.ts"
 import {
@@ -125,6 +126,36 @@ describe("any errno", () => {
       systemError("EINVENTED", -12_345, "frobnicate"),
       new Error("without an errno")
     ], isCarried))
+})
+
+describe("what is no Error", () => {
+  const cases: ReadonlyArray<readonly [raised: any, message: string]> = [
+    ["boom", "boom"],
+    [{ password: "secret" }, "what was raised is no Error, but of type object"],
+    [42, "what was raised is no Error, but of type number"]
+  ]
+  for (const [raised, message] of cases) {
+    it.effect(`is the cause of an Error that says so: ${typeof raised}`, () =>
+      Effect.gen(function*() {
+        const { duplex, stream } = yield* scripted({ role: "server" })
+        const reader = yield* park(reasonOf(stream.read))
+        duplex.destroy(raised)
+        const reason = yield* Fiber.join(reader)
+        if (reason._tag !== "Io") return assert.fail(reason.message)
+        assert.strictEqual(reason.message, `the connection failed: ${message}`)
+        assert.instanceOf(reason.cause, Error)
+        assert.strictEqual(reason.cause.cause, raised)
+      }))
+  }
+
+  it.effect("an Error of another realm is one", () =>
+    Effect.gen(function*() {
+      const { duplex, stream } = yield* scripted({ role: "server" })
+      const reader = yield* park(reasonOf(stream.read))
+      const error = runInNewContext("Object.assign(new Error('of elsewhere'), { code: 'EINVENTED' })")
+      duplex.destroy(error)
+      assert.deepInclude(yield* Fiber.join(reader), { _tag: "Io", code: "EINVENTED", cause: error })
+    }))
 })
 
 describe("a stream destroyed under us", () => {

@@ -1,12 +1,22 @@
 /** What goes wrong beneath a stream, and how long it may take to end. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { types } from "node:util"
 import { Io } from "../WebsocketError.ts"
 import { untraced } from "./untraced.ts"
 
-/** Carries whatever Node raised: an errno that nobody has heard of, or an error that has none. */
-export const ioReason = (cause: NodeJS.ErrnoException): Io =>
-  new Io({ code: cause.code, errno: cause.errno, syscall: cause.syscall, cause })
+/** Carries whatever was raised: an errno that nobody has heard of, an error that has none, or what is no error. */
+export const ioReason = (raised: unknown): Io => {
+  const cause: NodeJS.ErrnoException = isError(raised) ? raised : new Error(textOf(raised), { cause: raised })
+  return new Io({ code: cause.code, errno: cause.errno, syscall: cause.syscall, cause })
+}
+
+// Agents and whoever destroys a stream may fail with anything. Node's own errors are of another realm where a test has one.
+const isError = (raised: unknown): raised is Error => raised instanceof Error || types.isNativeError(raised)
+
+// What an object holds may be a secret.
+const textOf = (raised: unknown): string =>
+  typeof raised === "string" ? raised : `what was raised is no Error, but of type ${typeof raised}`
 
 /** Of a stream that ended without a word. */
 export const prematureClose = (): Error =>
