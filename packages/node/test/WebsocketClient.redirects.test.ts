@@ -146,6 +146,19 @@ describe("maxRedirects", () => {
       }))
   }
 
+  for (const location of ["ws://b\u00fccher.test/", "ws://127.0.0.1:65536/", "ws://"]) {
+    it.live(`says of ${location}, which is none, what a URL has`, () =>
+      Effect.gen(function*() {
+        const { url } = yield* serveRedirects(() => Buffer.from(redirect(location), "latin1"))
+        const { message } = yield* refusal(url, { maxRedirects: 1 })
+        assert.strictEqual(
+          message,
+          `the server redirects (302) to ${location}, it must be a URL of scheme ws:, wss:, http: or https: ` +
+            "with a host in UTF-8, and a port from 0 to 65535 if it has one"
+        )
+      }))
+  }
+
   it.live("leaves out of its error what may be a secret in a Location", () =>
     Effect.gen(function*() {
       const { url } = yield* serveRedirects(() => redirect("ftp://user:secret@127.0.0.1/"))

@@ -17,7 +17,10 @@ export const next = (
     Result.fail(new InvalidRedirect({ status, location: redacted(location), expected }))
   const resolved = URL.parse(inOctets(location), from.url)
   const protocol = protocols.get(resolved?.protocol)
-  if (resolved === null || protocol === undefined) return wrong("a URL of scheme ws:, wss:, http: or https:")
+  const ofScheme = "a URL of scheme ws:, wss:, http: or https:"
+  // URL parsers do not tell what is wrong. A host in other octets than UTF-8 shows as one that is right.
+  if (resolved === null) return wrong(`${ofScheme} with a host in UTF-8, and a port from 0 to 65535 if it has one`)
+  if (protocol === undefined) return wrong(ofScheme)
   // What was asked for in secret is not to be asked again in the clear.
   if (from.url.protocol === "wss:" && protocol === "ws:") {
     return wrong("wss: or https:, as the connection was secure before")
