@@ -1,6 +1,8 @@
 /** Effect's RPC, its client and its server, over our connections. */
 import { assert, describe, it } from "@effect/vitest"
-import { type WebsocketServer, WebsocketSocket } from "@websocket-stream/node"
+import type { Message } from "@websocket-stream/core"
+import { WebsocketServer, WebsocketSocket } from "@websocket-stream/node"
+import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -235,12 +237,42 @@ describe("a server that vanishes", () => {
     }).pipe(Effect.provide(RpcSerialization.layerNdjson)))
 })
 
+describe("a server that leaves behind its answers", () => {
+  it.live("fails the calls that were made on those, as it fails the others", () =>
+    Effect.gen(function*() {
+      const callers = 500
+      const server = yield* WebsocketServer.make({ host: "127.0.0.1", port: 0 })
+      // All answers and the end in one piece: the client knows of the end while it is busy with the answers.
+      yield* Effect.forkScoped(server.run((ws) =>
+        Effect.gen(function*() {
+          const ids: Array<string> = []
+          while (ids.length < callers) ids.push(...(yield* ws.receiveAll).flatMap(requestIds))
+          if (Arr.isReadonlyArrayNonEmpty(ids)) yield* ws.sendAll(Arr.map(ids, answerTo))
+        })
+      ))
+      const client = yield* connect("port" in server.address ? server.address.port : 0)
+      const twice = Effect.andThen(client.Upper({ text: "a" }), Effect.exit(client.Upper({ text: "b" })))
+      const second = yield* Effect.all(Array.from({ length: callers }, () => twice), { concurrency: "unbounded" })
+      assertLost(second, 1000)
+    }).pipe(Effect.provide(RpcSerialization.layerNdjson)))
+})
+
+const requestIds = (message: Message.Message): ReadonlyArray<string> =>
+  message._tag === "Text"
+    ? message.text.trim().split("\n").map((line) => JSON.parse(line)).flatMap(({ _tag, id }) =>
+      _tag === "Request" ? [id] : []
+    )
+    : []
+
+const answerTo = (requestId: string): string =>
+  `${JSON.stringify({ _tag: "Exit", requestId, exit: { _tag: "Success", value: "A" } })}\n`
+
 /** Calls that failed as they should: not by a defect. */
-const assertLost = (exits: ReadonlyArray<Exit.Exit<unknown, unknown>>): void => {
+const assertLost = (exits: ReadonlyArray<Exit.Exit<unknown, unknown>>, code = 1006): void => {
   for (const exit of exits) {
     const [reason] = Exit.isFailure(exit) ? exit.cause.reasons : []
     const error = reason !== undefined && Cause.isFailReason(reason) ? reason.error : undefined
     if (!(error instanceof RpcClientError)) return assert.fail(`a call ended with ${reason?._tag}`)
-    assert.deepInclude(error.reason, { _tag: "SocketCloseError", code: 1006 })
+    assert.deepInclude(error.reason, { _tag: "SocketCloseError", code })
   }
 }

@@ -9,6 +9,7 @@ import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
@@ -44,8 +45,8 @@ import * as WebsocketServer from "./WebsocketServer.ts"
  * A write waits for a peer that does not read, and is queued whole or not at all, however many fibers write. It fails with
  * `SocketCloseError` once either side has closed, and with `SocketWriteError` for what may not be sent, with our `WriteError` as
  * the cause. Once the scope of the reader has ended, writes wait for the next connection, also those that still waited for room
- * in the last one; but not a `writeAll` of those, because some of it may have gone. The payload is copied. A `CloseEvent` closes
- * with its code and reason, and waits for the peer to agree.
+ * in the last one, and those that found its end a moment before the reader did; but not a `writeAll` of those, because some of it
+ * may have gone. The payload is copied. A `CloseEvent` closes with its code and reason, and waits for the peer to agree.
  *
  * The end of the reader's scope fails whoever pulls, at once, and closes the connection: with 1000, with 1001 if it was
  * interrupted and with 1011 if it failed.
@@ -86,7 +87,7 @@ export const toSocket = <E, R>(
       const reader = yield* readerOf(ws)
       // The last, so that it is the first to be undone: writes that fail because we leave find out that we have left.
       yield* Effect.acquireRelease(Effect.sync(() => link.up(ws)), () => Effect.sync(() => link.down(ws)))
-      return reader
+      return { ...reader, pull: link.pulling(reader.pull) }
     })
     return Effect.succeed(Socket.make({
       reader,
@@ -264,6 +265,15 @@ class Link {
 
   private current: Websocket["Service"] | undefined = undefined
   private readonly isUp = Latch.makeUnsafe(false)
+  private puller: Fiber.Fiber<unknown, unknown> | undefined = undefined
+
+  /** Notes who pulls. */
+  pulling<A, E>(pull: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.withFiber((fiber) => {
+      this.puller = fiber
+      return pull
+    })
+  }
 
   up(ws: Websocket["Service"]): void {
     this.current = ws
@@ -273,20 +283,33 @@ class Link {
   down(ws: Websocket["Service"]): void {
     if (this.current !== ws) return
     this.current = undefined
+    this.puller = undefined
     this.isUp.closeUnsafe()
   }
 
   // A failed write has sent nothing. An `RpcClient` makes a defect of it; but calls that still wait when its reader has told it
   // of the end fail as they should.
   write(chunk: Uint8Array | string | Socket.CloseEvent): Effect.Effect<void, Socket.SocketError> {
-    const isOver = (ws: Websocket["Service"], error: Socket.SocketError): boolean =>
-      this.current !== ws && error.reason._tag === "SocketCloseError"
-    return Effect.flatMap(
-      this.connection,
-      (ws) => Effect.catch(write(ws, chunk), (error) => (isOver(ws, error) ? this.write(chunk) : Effect.fail(error)))
+    const orAgain = (ws: Websocket["Service"]) => (error: Socket.SocketError) =>
+      error.reason._tag === "SocketCloseError"
+        ? Effect.flatMap(this.isLeft(ws), (isLeft) => (isLeft ? this.write(chunk) : Effect.fail(error)))
+        : Effect.fail(error)
+    return Effect.flatMap(this.connection, (ws) => Effect.catch(write(ws, chunk), orAgain(ws)))
+  }
+
+  // The reader may not have come to the end yet, as it is busy with what was before it. Where it does not write itself, it may be
+  // what waits for this very write, or not pull again: so that it has a few turns, and no more.
+  private isLeft(ws: Websocket["Service"], turns = turnsOfReader): Effect.Effect<boolean> {
+    return Effect.withFiber((fiber) =>
+      this.current === ws && this.puller !== fiber && turns > 0
+        ? Effect.andThen(Effect.yieldNow, this.isLeft(ws, turns - 1))
+        : Effect.succeed(this.current !== ws)
     )
   }
 }
+
+// Of 2,048 operations each. An `RpcClient` takes in 2,000 small answers of one pull in four of them.
+const turnsOfReader = 16
 
 const readerOf = (ws: Websocket["Service"]): Effect.Effect<Socket.Reader, never, Scope.Scope> =>
   Effect.as(

@@ -19,7 +19,7 @@ const connected = Effect.gen(function*() {
   const socket = yield* WebsocketSocket.toSocket(WebsocketClient.connect(url))
   const reader = yield* open(socket)
   const writer = yield* socket.writer
-  return { socket, reader, writer, server: yield* accepted }
+  return { accepted, socket, reader, writer, server: yield* accepted }
 })
 
 /** A socket to a peer that shakes hands and says nothing more, and the peer's end of TCP. */
@@ -81,6 +81,29 @@ describe("closing a socket of WebsocketSocket", () => {
       yield* server.ws.close(4000, "enough")
       assertReason(yield* reasonOf(writer.write("late")), closed(4000, "enough"))
       assertReason(yield* reasonOf(writer.writeAll(["later"])), closed(4000, "enough"))
+    }))
+
+  it.live("a write that finds the end before a busy reader does waits for the next connection", () =>
+    Effect.gen(function*() {
+      const { accepted, reader, server, socket, writer } = yield* connected
+      yield* server.ws.close(4000, "enough")
+      const writing = yield* park(writer.write("late"))
+      // What the reader is busy with.
+      yield* Effect.yieldNow
+      yield* reader.close()
+      yield* open(socket)
+      assert.deepStrictEqual(yield* texts(yield* accepted, 1), ["late"])
+      yield* Fiber.join(writing)
+    }))
+
+  it.live("and that of the reader itself fails at once", () =>
+    Effect.gen(function*() {
+      const { reader, server, writer } = yield* connected
+      yield* server.ws.close(4000, "enough")
+      const answer = Effect.andThen(Effect.exit(reader.pull), reasonOf(writer.write("late")))
+      const answering = yield* Effect.forkChild(answer, { startImmediately: true })
+      assert.isDefined(answering.pollUnsafe())
+      assertReason(yield* Fiber.join(answering), closed(4000, "enough"))
     }))
 
   const exits: ReadonlyArray<readonly [code: number, exit: Exit.Exit<unknown, unknown>]> = [
