@@ -451,7 +451,7 @@ const checkExtensions = (extensions: string | undefined): OptionError | undefine
     : new OptionError({
       option: "extensions",
       value: JSON.stringify(extensions),
-      expected: "free of control characters"
+      expected: ofFieldValue
     })
 
 // Also what keeps a value from ending its line and beginning another. Values may be secrets: no error shows them.
@@ -463,11 +463,13 @@ const checkHeaders = (headers: HeaderLines): OptionError | undefined => {
       return new OptionError({ option, value: "given", expected: "absent: the handshake sets it" })
     }
     if (!isFieldValue(value)) {
-      return new OptionError({ option, value: "not", expected: "free of control characters" })
+      return new OptionError({ option, value: "not", expected: ofFieldValue })
     }
   }
   return undefined
 }
+
+const ofFieldValue = "free of control characters, and of characters beyond Latin-1"
 
 const ownHeaders = new Set([
   "host",

@@ -91,3 +91,12 @@ it("the tab and Latin-1 may stand in a value, as RFC 9110 5.5 has it", () => {
   const response = Result.getOrThrow(OpeningHandshake.accept(validOffer, { headers }))
   assert.deepStrictEqual<OpeningHandshake.HeaderLines>(response.headers.slice(3), headers)
 })
+
+it("characters beyond Latin-1, which no octet stands for, may not, and the error names them", () => {
+  const answer = OpeningHandshake.accept(validOffer, { headers: [["X-Header", "\u20ac"]] })
+  const { message } = Result.getOrThrow(Result.flip(answer))
+  assert.strictEqual(
+    message,
+    "headers.X-Header is not, it must be free of control characters, and of characters beyond Latin-1"
+  )
+})
