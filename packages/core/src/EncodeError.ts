@@ -17,6 +17,8 @@ export type Reason =
   | { readonly _tag: "ControlTooLong"; readonly length: number }
   | { readonly _tag: "FragmentedControl" }
   | { readonly _tag: "ReservedBit" }
+  /** RSV1, where no extension was negotiated that uses it. */
+  | { readonly _tag: "ExtensionMissing" }
   | { readonly _tag: "InvalidCloseCode"; readonly code: number }
   /** `length` in bytes of UTF-8. */
   | { readonly _tag: "CloseReasonTooLong"; readonly length: number }
@@ -68,6 +70,7 @@ const rules = {
   ControlTooLong: { argument: "payload", section: "5.5" },
   FragmentedControl: { argument: "fin", section: "5.5" },
   ReservedBit: { argument: "rsv1", section: "5.2" },
+  ExtensionMissing: { argument: "rsv1", section: "5.2" },
   InvalidCloseCode: { argument: "code", section: "7.4" },
   CloseReasonTooLong: { argument: "reason", section: "5.5" },
   FragmentOutOfOrder: { argument: "opcode", section: "5.4" },
@@ -84,6 +87,8 @@ const describe = (reason: Reason): string => {
       return "a control frame cannot be fragmented, leave fin true"
     case "ReservedBit":
       return "only the first frame of a data message may carry RSV1, leave it false"
+    case "ExtensionMissing":
+      return "no extension that uses RSV1 was negotiated, leave it false, or say of the stream that one was"
     case "InvalidCloseCode":
       return `${reason.code} may not travel in a Close frame, take 1000 or one of 3000 to 4999`
     case "CloseReasonTooLong":

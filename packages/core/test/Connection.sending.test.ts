@@ -25,9 +25,12 @@ const last = Frame.make(Opcode.Continuation, payload)
 
 type Attempt = (connection: Connection.Connection) => Result.Result<unknown, EncodeError.EncodeError>
 
-/** Amid a fragmented message, every reason why something cannot be sent. */
+/** Amid a fragmented message, every reason why something cannot be sent; what was negotiated is not the connection's business. */
 const wrong: {
-  readonly [Tag in EncodeError.Reason["_tag"]]: { readonly argument: string; readonly attempt: Attempt }
+  readonly [Tag in Exclude<EncodeError.Reason["_tag"], "ExtensionMissing">]: {
+    readonly argument: string
+    readonly attempt: Attempt
+  }
 } = {
   UnknownOpcode: { argument: "opcode", attempt: (to) => to.sendFragment(Object.assign({ ...last }, { opcode: 3 })) },
   ControlTooLong: { argument: "payload", attempt: (to) => to.ping(new Uint8Array(126)) },

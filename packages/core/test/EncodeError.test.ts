@@ -22,8 +22,11 @@ const withOpcode = (opcode: number): Frame.Frame => Object.assign(Frame.make(Opc
 
 const controls = [Opcode.Ping, Opcode.Pong, Opcode.Close] as const
 
-/** What one frame decides. The others are found by `Close.encode` and by a `Connection`. */
-type FrameTag = Exclude<Tag, "InvalidCloseCode" | "CloseReasonTooLong" | "FragmentOutOfOrder" | "AfterClose">
+/** What one frame decides. The others are found by `Close.encode`, by a `Connection`, and by who knows what was negotiated. */
+type FrameTag = Exclude<
+  Tag,
+  "ExtensionMissing" | "InvalidCloseCode" | "CloseReasonTooLong" | "FragmentOutOfOrder" | "AfterClose"
+>
 
 const cases: { readonly [T in FrameTag]: Case } = {
   UnknownOpcode: {
@@ -84,6 +87,15 @@ describe("EncodeError", { timeout: 60_000 }, () => {
       "(RFC 6455 5.4)",
       "opcode opcode: nothing can be sent after a Close frame (RFC 6455 5.5.1)"
     ])
+  })
+
+  it("says what to do about an extension that nobody negotiated", () => {
+    const error = new EncodeError.EncodeError({ reason: { _tag: "ExtensionMissing" } })
+    assert.strictEqual(error.argument, "rsv1")
+    assert.strictEqual(
+      error.message,
+      "rsv1: no extension that uses RSV1 was negotiated, leave it false, or say of the stream that one was (RFC 6455 5.2)"
+    )
   })
 
   it("every number that is no opcode is refused", () => {

@@ -145,7 +145,7 @@ export interface Options {
   readonly head?: Uint8Array | undefined
   /** What to take from the peer; see `Limits`. Of frames only their size is limited here, the rest by a `Websocket` over the stream. */
   readonly limits?: Limits.Options | undefined
-  /** Whether an extension that uses RSV1 was negotiated. Default: false. */
+  /** Whether an extension that uses RSV1 was negotiated: without one, no frame with it is taken or sent. Default: false. */
   readonly rsv1?: boolean | undefined
   /**
    * How long the closing of the scope may wait for the peer to take what is queued. Default: {@link defaultLinger}.

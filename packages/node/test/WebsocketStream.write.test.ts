@@ -44,7 +44,7 @@ describe("write", { timeout: 30_000 }, () => {
     Effect.gen(function*() {
       for (const role of ["client", "server"] as const) {
         const { ours, peer } = yield* Pairs.tcp()
-        const stream = yield* make(ours, { role })
+        const stream = yield* make(ours, { role, rsv1: true })
         const sent: ReadonlyArray<Frame.Frame> = [
           ...opcodes.filter((opcode) => opcode !== Opcode.Close).map((opcode) => Frame.make(opcode, noise(9, opcode))),
           Frame.make(Opcode.Text, noise(4, 1), { fin: false }),
@@ -147,6 +147,12 @@ describe("what may not be sent", () => {
     ["fin", { _tag: "FragmentedControl" }, ({ write }) => write(Opcode.Ping, "", { fin: false })],
     ["rsv1", { _tag: "ReservedBit" }, ({ write }) => write(Opcode.Pong, "", { rsv1: true })],
     ["rsv1", { _tag: "ReservedBit" }, ({ write }) => write(Opcode.Continuation, "", { rsv1: true })],
+    ["rsv1", { _tag: "ExtensionMissing" }, ({ write }) => write(Opcode.Text, "", { rsv1: true })],
+    [
+      "rsv1",
+      { _tag: "ExtensionMissing" },
+      ({ writeAll }) => writeAll([text("fine"), Frame.make(Opcode.Binary, long, { rsv1: true })])
+    ],
     ["opcode", { _tag: "UnknownOpcode", opcode: 3 }, ({ writeAll }) => writeAll([mistyped(text(""), { opcode: 3 })])],
     [
       "payload",

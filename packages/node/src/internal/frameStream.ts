@@ -50,7 +50,7 @@ export class FrameStream implements Successor, Modal {
   readonly role: Role
   private readonly port: Port.Port
   private readonly limits: Limits
-  private readonly decoder: FrameDecoder
+  private readonly decoder: PooledDecoder.PooledDecoder
   private lazyReader: FrameReader | undefined = undefined
   private lazyWriter: FrameWriter | undefined = undefined
   private successor: Successor | undefined = undefined
@@ -119,6 +119,10 @@ export class FrameStream implements Successor, Modal {
 
   get blocks(): boolean {
     return this.current === "Block"
+  }
+
+  get takesRsv1(): boolean {
+    return this.decoder.takesRsv1
   }
 
   /** Who reads here, unless somebody has taken the stream over. */

@@ -1,4 +1,5 @@
 /** The writing half of a `WebsocketStream`: any frames, by whoever is the endpoint. */
+import { EncodeError } from "@websocket-stream/core/EncodeError"
 import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import type { NonEmptyReadonlyArray } from "effect/Array"
@@ -9,11 +10,17 @@ import { closedBy, type Ended, failWith, FrameQueue } from "./frameQueue.ts"
 import type { Modal } from "./frameReader.ts"
 import type { Port } from "./port.ts"
 
+/** Whose frames they are. */
+interface Owner extends Modal {
+  /** Whether an extension that uses RSV1 was negotiated. */
+  readonly takesRsv1: boolean
+}
+
 export class FrameWriter extends FrameQueue {
-  private readonly owner: Modal
+  private readonly owner: Owner
   private isYieldedUp = false
 
-  constructor(port: Port, masked: boolean, owner: Modal) {
+  constructor(port: Port, masked: boolean, owner: Owner) {
     super(port, masked)
     this.owner = owner
   }
@@ -44,10 +51,15 @@ export class FrameWriter extends FrameQueue {
     const close = frames.findIndex((frame) => frame.opcode === Opcode.Close)
     if (close >= 0 && close < frames.length - 1) return closedBy("Us")
     for (const frame of frames) {
-      const error = Frame.check(frame)
+      const error = Frame.check(frame) ?? this.unnegotiated(frame)
       if (error !== undefined) return Exit.fail(new WriteError({ reason: new Encode({ error }) }))
     }
     return undefined
+  }
+
+  // RFC 6455 5.2: "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values."
+  private unnegotiated({ rsv1 }: Frame.Frame): EncodeError | undefined {
+    return rsv1 && !this.owner.takesRsv1 ? new EncodeError({ reason: { _tag: "ExtensionMissing" } }) : undefined
   }
 }
 

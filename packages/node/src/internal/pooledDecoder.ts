@@ -11,9 +11,9 @@ import { allocate } from "./allocate.ts"
 type PoolOptions = Pick<FrameDecoder.Options, "role" | "maxFrameSize" | "ownsChunks" | "rsv1">
 
 /** One for a connection. */
-export const make = (options: PoolOptions): FrameDecoder.FrameDecoder => new PooledDecoder(poolOf(options))
+export const make = (options: PoolOptions): PooledDecoder => new PooledDecoder(poolOf(options))
 
-class PooledDecoder implements FrameDecoder.FrameDecoder {
+export class PooledDecoder implements FrameDecoder.FrameDecoder {
   private readonly pool: Pool
   private decoder: FrameDecoder.FrameDecoder | undefined = undefined
 
@@ -52,6 +52,11 @@ class PooledDecoder implements FrameDecoder.FrameDecoder {
 
   get isIdle(): boolean {
     return this.decoder?.isIdle ?? true
+  }
+
+  /** Whether an extension that uses RSV1 was negotiated. */
+  get takesRsv1(): boolean {
+    return this.pool.options.rsv1 === true
   }
 
   private giveBackIfIdle(): void {
