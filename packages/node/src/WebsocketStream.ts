@@ -85,7 +85,7 @@ export class WebsocketStream extends Context.Service<WebsocketStream, {
 
   /**
    * Changes the mode, for the operations that begin after it. One that waits already goes on waiting. Fails with the
-   * reason `Closed` or `Io` on a stream that is closed.
+   * reason `Closed` or `Io` on a stream that is closed, and with `Busy` once a `Websocket` has taken it over.
    */
   readonly setMode: (mode: Mode) => Effect.Effect<void, WriteError>
 

@@ -80,7 +80,7 @@ export class FrameStream implements Successor, Modal {
   get setMode(): (mode: Mode) => Effect.Effect<void, WriteError> {
     return (mode) =>
       Effect.suspend(() => {
-        if (this.port.isOver) return this.writer.closed ?? Effect.void
+        if (this.successor !== undefined || this.port.isOver) return this.writer.over ?? Effect.void
         this.current = mode
         return Effect.void
       })

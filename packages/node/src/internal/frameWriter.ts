@@ -45,9 +45,14 @@ export class FrameWriter extends FrameQueue {
     return this.dismiss()
   }
 
+  /** Why nobody writes here any more, or `undefined`. */
+  get over(): Exit.Exit<never, WriteError> | undefined {
+    return this.isYieldedUp ? busy : this.closed
+  }
+
   private refusal(frames: ReadonlyArray<Frame.Frame>): Exit.Exit<never, WriteError> | undefined {
-    if (this.isYieldedUp) return busy
-    if (this.closed !== undefined) return this.closed
+    const { over } = this
+    if (over !== undefined) return over
     const close = frames.findIndex((frame) => frame.opcode === Opcode.Close)
     if (close >= 0 && close < frames.length - 1) return closedBy("Us")
     for (const frame of frames) {
