@@ -1,4 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import { elementOf, integer } from "../../../core/test/support/arbitraries.ts"
 import { Waiters } from "../../src/internal/waiters.ts"
 
 const takeAll = (waiters: Waiters<string>): ReadonlyArray<string | undefined> => {
@@ -7,7 +9,33 @@ const takeAll = (waiters: Waiters<string>): ReadonlyArray<string | undefined> =>
   return taken
 }
 
+const step = Arbitrary.all({
+  act: elementOf(["add", "add", "take", "leave", "leave"] as const),
+  at: integer(0, 30)
+})
+
 describe("Waiters", () => {
+  it.prop(
+    "are taken in the order of those who came and have not left, however many come, leave and are taken in between",
+    { steps: Arbitrary.array(step, { minLength: 20, maxLength: 300 }) },
+    ({ steps }) => {
+      const waiters = new Waiters<string>()
+      const model: Array<string> = []
+      steps.forEach(({ act, at }, index) => {
+        if (act === "add") {
+          waiters.addWaiter(`${index}`)
+          model.push(`${index}`)
+        } else if (act === "take") {
+          assert.strictEqual(waiters.takeWaiter(), model.shift())
+        } else {
+          waiters.removeWaiter(model.splice(at, 1)[0] ?? "nobody")
+        }
+        assert.strictEqual(waiters.isAwaited, model.length > 0)
+      })
+      assert.deepStrictEqual(takeAll(waiters), model)
+    }
+  )
+
   it("first come, first served", () => {
     const waiters = new Waiters<string>()
     for (const name of ["a", "b", "c"]) waiters.addWaiter(name)
