@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
-import type { Duplex } from "node:stream"
+import { Duplex } from "node:stream"
 import { readable } from "../../core/test/support/decoding.ts"
 import { decode, encode, numbered, text } from "./support/frames.ts"
 import * as Pairs from "./support/pairs.ts"
@@ -144,6 +144,32 @@ describe("closing the scope", { timeout: 30_000 }, () => {
       const [, close] = yield* closable(WebsocketStream.make(ours, { role: "server", linger: "Infinity" }))
       yield* close
       assert.isTrue(ours.destroyed)
+    }))
+
+  it.live("waits for what a stream of somebody's own does at its end", () =>
+    Effect.gen(function*() {
+      const steps: Array<string> = []
+      const duplex = new Duplex({
+        read: () => {},
+        write: (_chunk, _encoding, callback) => callback(),
+        final: (callback) => {
+          setImmediate(() =>
+            setImmediate(() => {
+              steps.push("final")
+              callback()
+            })
+          )
+        },
+        destroy: (error, callback) => {
+          steps.push("destroy")
+          callback(error)
+        }
+      })
+      const [stream, close] = yield* closable(WebsocketStream.make(duplex, { role: "server", linger: "Infinity" }))
+      yield* stream.write(Opcode.Text, "one")
+      yield* turns
+      yield* close
+      assert.deepStrictEqual(steps, ["final", "destroy"])
     }))
 
   it.effect("has nothing to wait for where the stream is destroyed or finished already", () =>

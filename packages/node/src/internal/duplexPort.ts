@@ -5,7 +5,7 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { Socket } from "node:net"
-import type { Duplex } from "node:stream"
+import { type Duplex, duplexPair } from "node:stream"
 import type { Io } from "../WebsocketError.ts"
 import { takeHeld } from "./held.ts"
 import { ioReason, lingering, prematureClose } from "./io.ts"
@@ -190,8 +190,8 @@ export class DuplexPort implements Port {
 }
 
 /**
- * Sends what is queued, ends our side and destroys the stream; at once if nothing is queued, and after `linger` if the peer
- * does not take it. What still comes is dropped.
+ * Sends what is queued, ends our side and destroys the stream once that is done, and after `linger` if the peer does not take it.
+ * What still comes is dropped.
  */
 export const finish = (duplex: Duplex, linger: Duration.Input): Effect.Effect<void> =>
   Effect.suspend(() => {
@@ -199,11 +199,15 @@ export const finish = (duplex: Duplex, linger: Duration.Input): Effect.Effect<vo
     return lingering(linger, (done) => {
       duplex.once("finish", done).once("close", done)
       duplex.end()
-      // A socket finishes by itself. A pair in memory does not until the other end has read to the end.
-      if (duplex.writableLength === 0 && !(duplex instanceof Socket)) setImmediate(done)
+      if (duplex.writableFinished || (duplex.writableLength === 0 && isOfPair(duplex))) setImmediate(done)
       duplex.resume()
     }, (done) => duplex.off("finish", done).off("close", done).destroy())
   })
+
+// Of a pair in memory, which has nothing to do at its end but to wait until the other has read to it, and that may be never.
+const isOfPair = (duplex: Duplex): boolean => duplex.constructor === (classOfPair ??= duplexPair()[0].constructor)
+
+let classOfPair: Duplex["constructor"] | undefined
 
 // One set of listeners for all streams, and the port found through the stream: closures would cost half a kilobyte each.
 const port = Symbol("@websocket-stream/node/port")
