@@ -6,7 +6,7 @@ import { constants as http2 } from "node:http2"
 import { constants as os } from "node:os"
 import { getSystemErrorMap } from "node:util"
 import { runInNewContext } from "node:vm"
-import { asText, decode, encode, text } from "./support/frames.ts"
+import { asText, decode, encode, numbered, text } from "./support/frames.ts"
 import * as Pairs from "./support/pairs.ts"
 import {
   assertClosed,
@@ -95,6 +95,25 @@ describe("a broken pipe", () => {
       yield* event(ours, "close")
       const reason = yield* reasonOf(stream.write(Opcode.Text, "to nobody"))
       assert.deepInclude(reason, { _tag: "Io", code: "EPIPE", errno: -errno.EPIPE, syscall: "write" })
+    }))
+
+  it.live("comes behind all frames that had arrived before it, those among them that the system still had", () =>
+    Effect.gen(function*() {
+      for (const waits of [false, true]) {
+        const { ours, peer } = yield* Pairs.unix
+        const stream = yield* make(ours, { role: "server" })
+        // Twice what is read ahead of those who read.
+        const frames = numbered(30, 4096)
+        peer.write(encode("server", ...frames))
+        peer.destroySoon()
+        yield* event(peer, "close")
+        // Nobody has read, or somebody has, into the middle of what is read ahead.
+        if (waits) { for (let read = 0; read < 10; read++) assert.deepStrictEqual(yield* stream.read, frames.shift()) }
+        yield* stream.write(Opcode.Text, "to nobody")
+        assert.deepStrictEqual(yield* Effect.forEach(frames, () => stream.read), frames)
+        assert.deepInclude(yield* reasonOf(stream.read), { _tag: "Io", code: "EPIPE", syscall: "write" })
+        assert.deepInclude(yield* reasonOf(stream.write(Opcode.Text, "")), { _tag: "Io", code: "EPIPE" })
+      }
     }))
 })
 

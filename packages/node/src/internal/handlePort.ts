@@ -105,7 +105,7 @@ export class HandlePort implements Port, Private.Reader {
   }
 
   get failure(): Io | undefined {
-    return this.isDestroyed ? this.reason() : undefined
+    return this.isDestroyed || this.lazyEnding?.error !== undefined ? this.reason() : undefined
   }
 
   shutdown(): void {
@@ -116,7 +116,7 @@ export class HandlePort implements Port, Private.Reader {
   destroy(error?: Error): void {
     const { handle, socket } = this
     if (handle === undefined) return
-    this.ending.error = error
+    this.ending.error ??= error
     this.handle = undefined
     this.queue = undefined
     handle.onread = constVoid
@@ -217,7 +217,7 @@ export class HandlePort implements Port, Private.Reader {
       Object.assign(Private.writeRequest(), { port: nobody, queue: nothing, bytes: 0, oncomplete: onWritten })
     spare = undefined
     const status = Array.isArray(queue) ? handle.writev(request, queue, true) : handle.writeBuffer(request, queue)
-    if (status !== 0) return this.destroy(systemError(status, "write"))
+    if (status !== 0) return this.failWriting(systemError(status, "write"))
     if (Private.isWriteAsync()) {
       // Nobody else may move what the system still has to take.
       request.queue = queue
@@ -240,7 +240,7 @@ export class HandlePort implements Port, Private.Reader {
     if (this.isDestroyed || sending === undefined) return
     this.sending = undefined
     this.queuedBytes -= sending.bytes
-    if (status < 0) return this.destroy(systemError(status, "write"))
+    if (status < 0) return this.failWriting(systemError(status, "write"))
     if (this.queue !== undefined) this.flush()
     else this.sent()
   }
@@ -266,6 +266,48 @@ export class HandlePort implements Port, Private.Reader {
     // What was read before a failure came from the peer in good order.
     if (held !== undefined) this.listener.onChunk(held, false)
     this.listener.onClose(this.reason())
+  }
+
+  private failWriting(error: NodeJS.ErrnoException): void {
+    const { ending, handle } = this
+    this.queue = undefined
+    this.queuedBytes = 0
+    this.isFull = false
+    if (handle === undefined || ending.error !== undefined) return
+    if (this.isOver || ending.ended || !peerIsGone.has(error.code)) return this.destroy(error)
+    ending.error = error
+    // Nothing goes out any more: there is no side of ours left to end.
+    ending.shutsDown = ending.isShuttingDown = ending.isShutDown = true
+    this.readRest(handle, error)
+    this.listener.onDrain()
+  }
+
+  // What the peer sent before it went came in good order, and the system still has it: no more than it holds for a socket, all of
+  // which comes in a turn or two, whether it is wanted now or not.
+  private readRest(handle: Handle, error: Error): void {
+    let room = restAtMost
+    let left = 0
+    Private.readBy(handle, {
+      receive: (count) => {
+        if (this.isOver) return undefined
+        const { held } = this
+        this.held = undefined
+        if (held !== undefined) this.listener.onChunk(held, false)
+        room -= count
+        this.listener.onChunk(this.memory.slice(0, count), false)
+        return undefined
+      },
+      end: () => this.destroy(error)
+    })
+    this.start()
+    // The end may not be told of.
+    const look = () => {
+      if (left === room || room < 0) return this.destroy(error)
+      left = room
+      setImmediate(look)
+    }
+    // Behind the turn that begins now, in which nothing may have been asked for yet.
+    setImmediate(() => setImmediate(look))
   }
 
   private enqueue(bytes: Uint8Array): void {
@@ -348,6 +390,12 @@ export const memoryOf = (size: number): Uint8Array => {
 
 // By its size, of which a process has one or two.
 const memories = new Map<number, Uint8Array>()
+
+// The system's names of what a write fails of then.
+const peerIsGone = new Set<string | undefined>(["EPIPE", "ECONNRESET"])
+
+// Bytes: more than a system holds for a socket, unless it was told to.
+const restAtMost = 8 * 1024 * 1024
 
 interface WriteRequest {
   port: HandlePort | undefined
