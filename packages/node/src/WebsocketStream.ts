@@ -98,7 +98,7 @@ export class WebsocketStream extends Context.Service<WebsocketStream, {
    */
   readonly read: Effect.Effect<Frame, ReadError>
 
-  /** All whole frames that there are, at least one. Waits and fails as `read` does. */
+  /** All whole frames that there are, at least one, and 32,768 at the most. Waits and fails as `read` does. */
   readonly readAll: Effect.Effect<Arr.NonEmptyReadonlyArray<Frame>, ReadError>
 
   /**

@@ -165,6 +165,16 @@ describe("read", { timeout: 30_000 }, () => {
 })
 
 describe("readAll", () => {
+  it.effect("gives no more than 32,768 together, however many there are, and the others in turn", () =>
+    Effect.gen(function*() {
+      const { duplex, stream } = yield* scripted({ role: "client", mode: "NonBlock" })
+      // Twice as many, and one, in two bytes each.
+      duplex.push(Buffer.alloc(2 * (2 * 32_768 + 1), encode("client", Frame.make(Opcode.Text, new Uint8Array(0)))))
+      const counts = [yield* stream.readAll, yield* stream.readAll, yield* stream.readAll].map(({ length }) => length)
+      assert.deepStrictEqual(counts, [32_768, 32_768, 1])
+      assert.strictEqual((yield* reasonOf(stream.readAll))._tag, "WouldBlock")
+    }))
+
   it.effect("takes all whole frames there are, and leaves the one that is not", () =>
     Effect.gen(function*() {
       const { duplex, stream } = yield* scripted({ role: "client", mode: "NonBlock" })

@@ -32,7 +32,7 @@ export abstract class Supply<A> extends Waiters<Waiter> {
     return this.ways.one ??= new Take(this, shift)
   }
 
-  /** All items that there are, at least one. */
+  /** All items that there are, at least one, and no more than can be looked at together. */
   get all(): Effect.Effect<NonEmptyReadonlyArray<A>, ReadError> {
     return this.ways.all ??= new Take(this, shiftAll)
   }
@@ -80,13 +80,16 @@ export abstract class Supply<A> extends Waiters<Waiter> {
     return this.lazyWays ??= {}
   }
 
-  /** Takes all items, when there is one. */
+  /** Takes all items, or as many as may be taken together, when there is one. */
   shiftAll(): NonEmptyReadonlyArray<A> {
     const items: [A, ...Array<A>] = [this.shift()]
-    while (this.hasItem) items.push(this.shift())
+    while (items.length < togetherAtMost && this.hasItem) items.push(this.shift())
     return items
   }
 }
+
+// As many as the smallest frames of 64 KiB. Where more bytes are held they would weigh a hundred times what they did.
+const togetherAtMost = 32 * 1024
 
 const shift = <A>(supply: Supply<A>): A => supply.shift()
 
