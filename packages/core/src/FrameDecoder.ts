@@ -287,6 +287,13 @@ class Decoder implements FrameDecoder {
   private nextChunk(): void {
     this.startChunk(this.waiting[this.nextWaiting++] ?? noBytes)
     if (this.nextWaiting >= this.waiting.length) this.forgetWaiting()
+    else if (this.nextWaiting * 2 >= this.waiting.length) this.forgetRead()
+  }
+
+  // Of a reader that never catches up. As many as are left, so that to move those up costs no more than it took to read the others.
+  private forgetRead(): void {
+    this.waiting.splice(0, this.nextWaiting)
+    this.nextWaiting = 0
   }
 
   private forgetWaiting(): void {

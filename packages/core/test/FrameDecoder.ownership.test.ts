@@ -255,6 +255,26 @@ describe("what a decoder holds", { timeout }, () => {
       assert.isTrue(yield* isCollected(chunk))
     }))
 
+  it.effect("is no chunk that was read, however long a reader stays some chunks behind", () =>
+    Effect.gen(function*() {
+      const decoder = FrameDecoder.make({ role: "client", maxFrameSize: 1000 })
+      const push = (n: number): WeakRef<object> => {
+        const chunk = concat([[0x82, 0x01, n]])
+        decoder.push(chunk)
+        return new WeakRef(chunk.buffer)
+      }
+      const behind = 5
+      const chunks = Array.from({ length: behind }, (_, n) => push(n))
+      for (let n = 0; n < 20; n++) {
+        assert.deepStrictEqual(next(decoder)?.payload, Uint8Array.of(n))
+        chunks.push(push(n + behind))
+      }
+      assert.strictEqual(decoder.bufferedBytes, 3 * behind)
+      // As many as wait may be held beside them.
+      for (const chunk of chunks.slice(0, -2 * behind)) assert.isTrue(yield* isCollected(chunk))
+      assert.lengthOf(drain(decoder).frames, behind)
+    }))
+
   it.effect("is nothing after a failure", () =>
     Effect.gen(function*() {
       const decoder = FrameDecoder.make({ role: "client", maxFrameSize: 1000 })
