@@ -90,6 +90,31 @@ describe("closing the scope", { timeout: 30_000 }, () => {
       assert.deepInclude(reason, { _tag: "Closed", by: "Us" })
     }))
 
+  it.effect("says that it cut a frame of one that was not whole, and of no other", () =>
+    Effect.gen(function*() {
+      const [whole, half] = [encode("server", text("whole")), encode("server", text("half")).subarray(0, 7)]
+      const cases = [
+        { wire: [], reads: 0, truncated: false },
+        { wire: [half], reads: 1, truncated: true },
+        { wire: [whole, half], reads: 1, truncated: true },
+        { wire: [whole, half], reads: 2, truncated: true },
+        { wire: [whole, whole], reads: 1, truncated: false },
+        { wire: [whole, whole, half], reads: 1, truncated: false }
+      ]
+      for (const { reads, truncated, wire } of cases) {
+        const [{ duplex, stream }, close] = yield* closable(scripted({ role: "server", mode: "NonBlock" }))
+        duplex.push(Buffer.concat(wire))
+        for (let i = 0; i < reads; i++) yield* Effect.exit(stream.read)
+        yield* close
+        assertClosed(yield* reasonOf(stream.read), "Us", truncated)
+      }
+      const [{ duplex, stream }, close] = yield* closable(scripted({ role: "server" }))
+      duplex.push(Buffer.concat([whole, half]))
+      yield* stream.awaitReadable
+      yield* close
+      assertClosed(yield* reasonOf(stream.read), "Us", false)
+    }))
+
   it.effect("B11: does not hide what had happened before", () =>
     Effect.gen(function*() {
       const [broken, closeBroken] = yield* closable(scripted({ role: "server" }))

@@ -38,7 +38,7 @@ export class FrameReader extends Supply<Frame> {
     const next = this.decoder.next()
     if (Result.isFailure(next)) this.failAs(new Protocol({ error: next.failure }))
     else if (next.success !== undefined) this.ahead = next.success
-    else if (this.ended !== undefined) this.failAs(this.endReason(this.ended))
+    else if (this.ended !== undefined) this.failAs(this.endReason(this.ended, this.isInFrame))
     return this.ahead !== undefined
   }
 
@@ -58,9 +58,13 @@ export class FrameReader extends Supply<Frame> {
 
   /** As `end`, and the frames that nobody has read yet are gone. */
   abandon(): void {
-    this.ahead = undefined
     this.ended ??= "Us"
-    if (this.failure === undefined) this.failAs(this.endReason(this.ended))
+    if (this.failure === undefined) {
+      // Behind a whole frame that is gone the end cuts none that anybody would have seen.
+      const isWhole = this.ahead !== undefined || Result.getOrUndefined(this.decoder.next()) !== undefined
+      this.failAs(this.endReason(this.ended, !isWhole && this.isInFrame))
+    }
+    this.ahead = undefined
     this.wake()
   }
 
@@ -91,10 +95,15 @@ export class FrameReader extends Supply<Frame> {
     this.failure = Exit.fail(untraced(() => new ReadError({ reason })))
   }
 
-  private endReason(ended: "Peer" | "Us" | Io): Closed | Io {
+  // Of which no part was given yet.
+  private get isInFrame(): boolean {
+    return this.decoder.bufferedBytes > 0
+  }
+
+  private endReason(ended: "Peer" | "Us" | Io, truncated: boolean): Closed | Io {
     if (typeof ended === "object") return ended
     // RFC 6455 7.1.5: without a Close frame "_The WebSocket Connection Close Code_ is considered to be 1006".
-    return abnormal(ended, this.decoder.bufferedBytes > 0)
+    return abnormal(ended, truncated)
   }
 }
 
