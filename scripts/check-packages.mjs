@@ -9,7 +9,7 @@ const out = "node_modules/.cache/pack"
 rmSync(out, { recursive: true, force: true })
 mkdirSync(out, { recursive: true })
 run("pnpm", "run", "clean") // tsc -b leaves the output of deleted sources behind
-run("pnpm", "run", "build")
+// Not built: packing has to.
 for (const manifest of globSync("packages/*/package.json")) {
   const { name, version } = JSON.parse(readFileSync(manifest, "utf8"))
   const directory = manifest.replace(/\/package\.json$/, "")
