@@ -300,6 +300,31 @@ export const make = (options: Options): Effect.Effect<WebsocketServer["Service"]
  * It answers every upgrade, whatever its path. Whoever else listens for upgrades and answers them writes into our connections, as
  * Effect's own `HttpServer` does, whose routes answer with a 404: a `WebsocketHttpServer` is for those.
  *
+ * **Example** (A server that answers requests, too)
+ *
+ * ```ts
+ * import { WebsocketClient, WebsocketServer } from "@websocket-stream/node"
+ * import { Effect } from "effect"
+ * import { once } from "node:events"
+ * import { createServer } from "node:http"
+ *
+ * const http = createServer((_, response) => response.end("a page"))
+ * await once(http.listen(0, "127.0.0.1"), "listening")
+ *
+ * const program = Effect.gen(function*() {
+ *   const server = yield* WebsocketServer.attach(http)
+ *   yield* Effect.forkScoped(server.run((ws) => ws.send("a message")))
+ *   const url = WebsocketServer.url(server.address)
+ *   const page = yield* Effect.promise(() => fetch(url.replace("ws", "http")).then((response) => response.text()))
+ *   const ws = yield* WebsocketClient.connect(url)
+ *   const message = yield* ws.receive
+ *   return [page, message._tag === "Text" && message.text]
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => ["a page", "a message"]
+ * http.close()
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -326,7 +351,38 @@ export const layer = (options: Options): Layer.Layer<WebsocketServer, ListenErro
   Layer.effect(WebsocketServer, make(options))
 
 /**
- * The same, with options that are read from the configuration.
+ * The same, with options that are read from the configuration: a `Config` for each, in `limits` and `tls` for each of theirs, or one
+ * for all of them.
+ *
+ * **Details**
+ *
+ * Fails as {@link layer} does, and with a `ConfigError` for what is missing there, or is of no use. What is not read from it is a
+ * `Config.succeed`. A `Config.Port` takes no 0.
+ *
+ * **Example** (A port that the environment says)
+ *
+ * ```ts
+ * import { WebsocketServer } from "@websocket-stream/node"
+ * import { Config, ConfigProvider, Effect, Layer } from "effect"
+ *
+ * const Server = WebsocketServer.layerConfig({
+ *   host: Config.succeed("127.0.0.1"),
+ *   port: Config.Int("PORT"),
+ *   idleDeadline: Config.Duration("IDLE_DEADLINE").pipe(Config.withDefault(WebsocketServer.defaultIdleDeadline)),
+ *   limits: { maxMessageSize: Config.Int("MAX_MESSAGE_SIZE") },
+ *   metrics: Config.succeed(true)
+ * })
+ *
+ * const program = (env: Record<string, string>) =>
+ *   WebsocketServer.WebsocketServer.use(({ address }) => Effect.succeed(address._tag)).pipe(
+ *     Effect.provide(Layer.provide(Server, ConfigProvider.layer(ConfigProvider.fromEnv({ env })))),
+ *     Effect.catchTag("ListenError", (error) => Effect.succeed(error.message))
+ *   )
+ *
+ * await Effect.runPromise(program({ PORT: "0", MAX_MESSAGE_SIZE: "65536" })) // => "Tcp"
+ * const wrong = await Effect.runPromise(program({ PORT: "-1", MAX_MESSAGE_SIZE: "65536" }))
+ * wrong // => "port is -1, it must be a whole number from 0 to 65535, or path be given"
+ * ```
  *
  * @category layers
  * @since 0.1.0

@@ -128,6 +128,41 @@ export const run = <E, R>(
  * So several may part the paths of one server. A request gets one answer, of whoever is first: {@link accept} fails behind it, and
  * {@link reject} does nothing.
  *
+ * **Example** (Who has the token may come in)
+ *
+ * ```ts
+ * import { OpeningHandshake, Opcode } from "@websocket-stream/core"
+ * import { WebsocketClient, WebsocketUpgrade } from "@websocket-stream/node"
+ * import { Effect } from "effect"
+ * import { once } from "node:events"
+ * import { createServer } from "node:http"
+ * import type { AddressInfo } from "node:net"
+ *
+ * const greet = Effect.fnUntraced(function*(upgrade: WebsocketUpgrade.Upgrade) {
+ *   if (upgrade.request.url !== "/?token=secret") {
+ *     const response = yield* Effect.fromResult(OpeningHandshake.refuse({ status: 401, body: "who are you?" }))
+ *     return yield* WebsocketUpgrade.reject(upgrade, response)
+ *   }
+ *   const { stream } = yield* WebsocketUpgrade.accept(upgrade)
+ *   yield* stream.write(Opcode.Text, "Hello")
+ * })
+ *
+ * const server = createServer().listen(0, "127.0.0.1")
+ * await once(server, "listening")
+ * const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/`
+ *
+ * const program = Effect.gen(function*() {
+ *   yield* Effect.forkScoped(WebsocketUpgrade.runUpgrades(server, greet))
+ *   const { reason } = yield* Effect.flip(WebsocketClient.connectStream(url))
+ *   const stream = yield* WebsocketClient.connectStream(`${url}?token=secret`)
+ *   const { payload } = yield* stream.read
+ *   return [reason._tag, new TextDecoder().decode(payload)]
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => ["Refused", "Hello"]
+ * server.close()
+ * ```
+ *
  * @category running
  * @since 0.1.0
  */
