@@ -180,6 +180,14 @@ describe("WebsocketServer.attach", () => {
       assert.deepStrictEqual([status, rest.toString()], [200, "a page"])
     }))
 
+  it.live("leaves tunnels to a server that is a proxy, too", () =>
+    Effect.gen(function*() {
+      const { port, server } = yield* attached()
+      server.on("connect", (_, socket) => socket.end("HTTP/1.1 200 OK\r\n\r\na tunnel"))
+      const { rest, status } = yield* exchange(port, request({ line: "CONNECT elsewhere.test:80 HTTP/1.1" }))
+      assert.deepStrictEqual([status, rest.toString()], [200, "a tunnel"])
+    }))
+
   it.live("serves one whose connections another one still drains", () =>
     Effect.gen(function*() {
       const { port, server } = yield* serve
