@@ -200,6 +200,18 @@ describe("Websocket", () => {
       assert.include(ended.reason, { _tag: "Closed", code: 4000 })
     }))
 
+  it.live("knows the pong by what the ping said, whatever becomes of the bytes that it was given", () =>
+    Effect.gen(function*() {
+      const { peer, ws } = yield* withPeer(brief)
+      const payload = Buffer.from("mine")
+      const pinging = yield* Effect.forkChild(ws.ping(payload), { startImmediately: true })
+      const ping = yield* peer.read
+      payload.fill(0)
+      yield* peer.writeAll([Frame.make(Opcode.Pong, ping.payload), Frame.make(Opcode.Close, closeBody(4000))])
+      // Fails with the end where the pong was none.
+      yield* Fiber.join(pinging)
+    }))
+
   it.live("closes by agreement: both know what was said, and later sends say so", () =>
     Effect.gen(function*() {
       const { client, server } = yield* pair

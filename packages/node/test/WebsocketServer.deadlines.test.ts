@@ -17,6 +17,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as net from "node:net"
 import { encode, text } from "./support/frames.ts"
 import { request } from "./support/http.ts"
+import { alone, eventually, metered } from "./support/metrics.ts"
 import { knock, type Options, servingByNode, turn, until } from "./support/server.ts"
 import { event, reasonOf, takeAll, takeBytes } from "./support/streams.ts"
 
@@ -151,6 +152,23 @@ describe("R26: how long a peer may be silent", () => {
       yield* TestClock.adjust("60 seconds")
       assert.deepInclude(yield* reasonOf(Deferred.await(ended)), timedOut)
     }))
+
+  it.effect("one that has closed is not silent while what it said before waits to be received: it gets its answer", () =>
+    Effect.gen(function*() {
+      const { opened, url } = yield* watched({ idleDeadline: "1 second", closeDeadline: "1 minute" }, (_, over) => over)
+      const stream = yield* WebsocketClient.connectStream(url)
+      const { ws } = yield* opened
+      yield* stream.writeAll([
+        Frame.make(Opcode.Text, Buffer.from("waits")),
+        Frame.make(Opcode.Ping, Buffer.from("was read")),
+        Frame.make(Opcode.Close, Result.getOrThrow(Close.encode(Close.make(4000))))
+      ])
+      assert.strictEqual((yield* stream.read).opcode, Opcode.Pong)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(Buffer.from((yield* ws.receive).payload).toString(), "waits")
+      assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", by: "Peer", code: 4000 })
+      assert.strictEqual((yield* stream.read).opcode, Opcode.Close)
+    }))
 })
 
 describe("A heartbeat", () => {
@@ -175,8 +193,8 @@ describe("A heartbeat", () => {
     }))
 
   it.effect("is the same until it is answered: what is written to a peer that is gone tells so, where nobody reads", () =>
-    Effect.gen(function*() {
-      const { opened, url } = yield* watched({ heartbeat: "20 seconds", idleDeadline: "5 minutes" })
+    alone(Effect.gen(function*() {
+      const { opened, url } = yield* watched({ ...metered, heartbeat: "20 seconds", idleDeadline: "5 minutes" })
       const stream = yield* WebsocketClient.connectStream(url)
       const { ws } = yield* opened
       const pings: Array<string> = []
@@ -189,7 +207,11 @@ describe("A heartbeat", () => {
       while (Option.isNone(yield* ws.roundTrip)) yield* turn
       yield* TestClock.adjust("20 seconds")
       assert.strictEqual(Buffer.from((yield* stream.read).payload).toString(), "2")
-    }))
+      // Of what was asked three times there is one answer, and nothing is left that waits for another.
+      yield* stream.write(Opcode.Pong, "2")
+      const { roundTrips } = yield* eventually(({ roundTrips }) => roundTrips > 1)
+      assert.strictEqual(roundTrips, 2)
+    })))
 })
 
 describe("R26: how long the closing handshake may take", () => {
