@@ -6,6 +6,7 @@ import * as Websocket from "@websocket-stream/node/Websocket"
 import type { ReadError, WriteError } from "@websocket-stream/node/WebsocketError"
 import * as WebsocketStream from "@websocket-stream/node/WebsocketStream"
 import * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -300,7 +301,8 @@ describe("Websocket", () => {
       ["well", 1000, Exit.void],
       ["by interruption", 1001, Exit.interrupt()],
       ["by failure", 1011, Exit.fail("failed")],
-      ["by a defect", 1011, Exit.die("died")]
+      ["by a defect", 1011, Exit.die("died")],
+      ["by failure and interruption", 1011, Exit.failCause(Cause.combine(Cause.fail("failed"), Cause.interrupt()))]
     ] as const
   ) {
     it.live(`says ${code} when its scope ends ${how}`, () =>
@@ -314,6 +316,41 @@ describe("Websocket", () => {
         assert.deepStrictEqual([opcode, ...payload], [Opcode.Close, ...closeBody(code)])
       }))
   }
+
+  it.live("drops what still comes when it has closed, unless somebody waits for it", () =>
+    Effect.gen(function*() {
+      for (const [waits, expected] of [[true, "late"], [false, "Closed"]] as const) {
+        const { peer, ws } = yield* withPeer(brief)
+        const receiving = waits ? yield* Effect.forkChild(ws.receive, { startImmediately: true }) : undefined
+        const closing = yield* Effect.forkChild(ws.close(4000), { startImmediately: true })
+        assert.strictEqual((yield* peer.read).opcode, Opcode.Close)
+        const late = Frame.make(Opcode.Text, Buffer.from("late"))
+        yield* peer.writeAll([late, Frame.make(Opcode.Close, closeBody(4000))])
+        yield* Fiber.join(closing)
+        const received = receiving === undefined ? ws.receive : Fiber.join(receiving)
+        const outcome = yield* received.pipe(
+          Effect.match({ onFailure: ({ reason }) => reason._tag, onSuccess: textOf })
+        )
+        assert.strictEqual(outcome, expected)
+      }
+    }))
+
+  it.live("copies the bytes that it sends, however many there are, and sends what they are at the time", () =>
+    Effect.gen(function*() {
+      for (const size of [1, 1000, 100_000]) {
+        const { client, server } = yield* pair
+        const bytes = new Uint8Array(size)
+        for (const ws of [client, server]) {
+          const other = ws === client ? server : client
+          const receiving = yield* Effect.forkChild(Stream.runCollect(Stream.take(other.messages, 2)))
+          yield* ws.send(bytes.fill(1))
+          yield* ws.send(bytes.fill(2))
+          bytes.fill(3)
+          const received = yield* Fiber.join(receiving)
+          assert.deepStrictEqual(received.map(({ payload }) => [...new Set(payload)]), [[1], [2]])
+        }
+      }
+    }))
 
   it.effect("waits for a silent peer until the close deadline, and then says 1006", () =>
     Effect.gen(function*() {

@@ -18,7 +18,7 @@ import * as net from "node:net"
 import { encode, text } from "./support/frames.ts"
 import { request } from "./support/http.ts"
 import { alone, eventually, metered } from "./support/metrics.ts"
-import { knock, type Options, servingByNode, turn, until } from "./support/server.ts"
+import { knock, logging, type Options, servingByNode, turn, until } from "./support/server.ts"
 import { event, reasonOf, takeAll, takeBytes } from "./support/streams.ts"
 
 type Ws = Websocket.Websocket["Service"]
@@ -280,24 +280,28 @@ describe("How long a handler may go on when its connection has ended", () => {
   const shortly = Effect.andThen(TestClock.adjust("1 second"), turn)
 
   it.effect("it is interrupted at the deadline, though it never received, and another has its place", () =>
-    Effect.gen(function*() {
-      const { opened, port } = yield* watched(
-        { maxConnections: 1, handlerDeadline: "2 minutes", closeDeadline: "2 seconds" },
-        (_, over) => over
-      )
-      const peer = yield* knock(port)
-      const { ended, socket } = yield* opened
-      peer.socket.end(encode("server", text("unread")))
-      while (!socket.destroyed) yield* shortly
-      for (let second = 0; second < 100; second++) yield* shortly
-      assert.isFalse(Deferred.isDoneUnsafe(ended))
-      while (!Deferred.isDoneUnsafe(ended)) yield* shortly
-      assert.isTrue(Exit.hasInterrupts(yield* Effect.exit(Deferred.await(ended))))
-      const next = net.connect(port, "127.0.0.1")
-      yield* Effect.addFinalizer(() => Effect.sync(() => next.destroy()))
-      next.write(request())
-      yield* opened
-    }))
+    logging((logs) =>
+      Effect.gen(function*() {
+        const { opened, port } = yield* watched(
+          { maxConnections: 1, handlerDeadline: "2 minutes", closeDeadline: "2 seconds" },
+          (_, over) => over
+        )
+        const peer = yield* knock(port)
+        const { ended, socket } = yield* opened
+        peer.socket.end(encode("server", text("unread")))
+        while (!socket.destroyed) yield* shortly
+        for (let second = 0; second < 100; second++) yield* shortly
+        assert.isFalse(Deferred.isDoneUnsafe(ended))
+        while (!Deferred.isDoneUnsafe(ended)) yield* shortly
+        assert.isTrue(Exit.hasInterrupts(yield* Effect.exit(Deferred.await(ended))))
+        const next = net.connect(port, "127.0.0.1")
+        yield* Effect.addFinalizer(() => Effect.sync(() => next.destroy()))
+        next.write(request())
+        yield* opened
+        assert.deepStrictEqual(logs.map(({ level }) => level), ["Warn"])
+        assert.include(logs[0]?.message, "it went on for handlerDeadline when its connection had ended")
+      })
+    ))
 
   it.effect("one that still receives what came before has its time from the last of it", () =>
     Effect.gen(function*() {

@@ -9,6 +9,7 @@ import * as Scope from "effect/Scope"
 import { once } from "node:events"
 import { existsSync } from "node:fs"
 import * as https from "node:https"
+import type { Socket } from "node:net"
 import * as Certificate from "./support/certificate.ts"
 import { exchange, request, serve } from "./support/http.ts"
 import { socketPath } from "./support/paths.ts"
@@ -178,6 +179,22 @@ describe("WebsocketServer.attach", () => {
       const page = request({ headers: { Upgrade: undefined, Connection: "close" } })
       const { rest, status } = yield* exchange(port, page)
       assert.deepStrictEqual([status, rest.toString()], [200, "a page"])
+    }))
+
+  it.live("leaves the sockets to whose server it is, who can cut them", () =>
+    Effect.gen(function*() {
+      const { server, service } = yield* attached()
+      const sockets: Array<Socket> = []
+      server.on("connection", (socket: Socket) => {
+        sockets.push(socket)
+      })
+      yield* Effect.forkScoped(service.run(echo), { startImmediately: true })
+      const ws = yield* WebsocketClient.connect(WebsocketServer.url(service.address))
+      yield* ws.send("Hello")
+      yield* ws.receive
+      assert.deepStrictEqual(sockets.map(({ destroyed }) => destroyed), [false])
+      for (const socket of sockets) socket.destroy()
+      assert.strictEqual((yield* ws.closed).received.code, 1006)
     }))
 
   it.live("leaves tunnels to a server that is a proxy, too", () =>
