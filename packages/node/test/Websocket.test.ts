@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Frame from "@websocket-stream/core/Frame"
 import * as Message from "@websocket-stream/core/Message"
 import * as Opcode from "@websocket-stream/core/Opcode"
+import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import * as Websocket from "@websocket-stream/node/Websocket"
 import type { ReadError, WriteError } from "@websocket-stream/node/WebsocketError"
 import * as WebsocketStream from "@websocket-stream/node/WebsocketStream"
@@ -14,7 +15,9 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
+import { randomBytes } from "node:crypto"
 import { duplexPair } from "node:stream"
+import { isCollected } from "../../core/test/support/garbage.ts"
 import * as Pairs from "./support/pairs.ts"
 
 const streams = Effect.gen(function*() {
@@ -201,6 +204,16 @@ describe("Websocket", () => {
       assert.include(ended.reason, { _tag: "Closed", code: 4000 })
     }))
 
+  it.live("takes a pong for all pings before it, too (RFC 6455 5.5.3)", () =>
+    Effect.gen(function*() {
+      const { peer, ws } = yield* withPeer(brief)
+      const pinging = yield* Effect.forEach(["1", "2"], (payload) =>
+        Effect.forkChild(ws.ping(Buffer.from(payload)), { startImmediately: true }))
+      const pings = [yield* peer.read, yield* peer.read]
+      yield* peer.writeAll([Frame.make(Opcode.Pong, pings[1]!.payload), Frame.make(Opcode.Close, closeBody(4000))])
+      yield* Fiber.joinAll(pinging)
+    }))
+
   it.live("knows the pong by what the ping said, whatever becomes of the bytes that it was given", () =>
     Effect.gen(function*() {
       const { peer, ws } = yield* withPeer(brief)
@@ -335,6 +348,23 @@ describe("Websocket", () => {
       }
     }))
 
+  it.live("compresses by what it has sent before, where the context is taken over", () =>
+    Effect.gen(function*() {
+      for (const serverNoContextTakeover of [false, true]) {
+        const deflate = { ...PermessageDeflate.defaults, serverNoContextTakeover }
+        const [near, far] = duplexPair()
+        const server = yield* WebsocketStream.make(far, { role: "server", rsv1: true })
+        const ws = yield* Websocket.make(server, { ...brief, deflate })
+        const peer = yield* WebsocketStream.make(near, { role: "client", rsv1: true })
+        const noise = randomBytes(4096)
+        yield* ws.send(noise)
+        yield* ws.send(noise)
+        const [first, second] = [yield* peer.read, yield* peer.read]
+        assert.isAbove(first.payload.length, 4000)
+        assert.strictEqual(second.payload.length < 200, !serverNoContextTakeover)
+      }
+    }))
+
   it.live("copies the bytes that it sends, however many there are, and sends what they are at the time", () =>
     Effect.gen(function*() {
       for (const size of [1, 1000, 100_000]) {
@@ -380,13 +410,21 @@ describe("Websocket", () => {
   it.live("keeps nothing that was taken, however long the queue is never empty", () =>
     Effect.gen(function*() {
       const { peer, ws } = yield* withPeer()
-      const send = (from: number) =>
-        peer.writeAll(Arr.map(Arr.make(from, from + 1), (n) => Frame.make(Opcode.Text, Buffer.from(`${n}`))))
-      yield* send(0)
-      for (let n = 0; n < 1000; n++) {
-        assert.strictEqual(textOf(yield* ws.receive), `${n}`)
-        if (n % 2 === 0) yield* send(n + 2)
+      // They have come once the ping behind them is answered.
+      const send = (from: number) => {
+        const texts = Arr.map(Arr.make(from, from + 1), (n) => Frame.make(Opcode.Text, Buffer.from(`${n}`)))
+        return Effect.andThen(peer.writeAll([...texts, Frame.make(Opcode.Ping, new Uint8Array(0))]), peer.read)
       }
+      yield* send(0)
+      yield* send(2)
+      const taken: Array<WeakRef<Message.Message>> = []
+      for (let n = 0; n < 1000; n++) {
+        const message = yield* ws.receive
+        assert.strictEqual(textOf(message), `${n}`)
+        taken.push(new WeakRef(message))
+        if (n % 2 === 0) yield* send(n + 4)
+      }
+      assert.isTrue(yield* isCollected(taken[0]!))
     }))
 
   it.live("sends a message in pieces, and closes with 1011 when they end in the middle", () =>
