@@ -18,11 +18,11 @@ export const listen: Listen = Effect.fnUntraced(function*(task) {
   return yield* bind(server)
 })
 
-const echo = (stream: FrameStream) =>
-  Effect.forever(Effect.flatMap(stream.readAll, stream.writeAll), { disableYield: true })
+const echo = (stream: FrameStream) => stream.runForEachArray(stream.writeAll)
 
 const broadcast = (all: Set<FrameStream>) => (stream: FrameStream) => {
   all.add(stream)
-  const tell = Effect.flatMap(stream.readAll, (frames) => toOthers(all, stream, (other) => other.writeAll(frames)))
-  return Effect.forever(tell, { disableYield: true }).pipe(Effect.ensuring(Effect.sync(() => all.delete(stream))))
+  return stream.runForEachArray((frames) => toOthers(all, stream, (other) => other.writeAll(frames))).pipe(
+    Effect.ensuring(Effect.sync(() => all.delete(stream)))
+  )
 }

@@ -54,9 +54,13 @@ describe("Websocket.make", () => {
     Effect.gen(function*() {
       const { client, server } = yield* streams
       const waiting = yield* Effect.forkChild(Effect.flip(server.read), { startImmediately: true })
+      const running = yield* Effect.forkChild(Effect.flip(server.runForEach(() => Effect.void)), {
+        startImmediately: true
+      })
       const ws = yield* Websocket.make(server, brief)
       const reasons = [
         yield* Fiber.join(waiting),
+        yield* Fiber.join(running),
         yield* Effect.flip(server.read),
         yield* Effect.flip(server.readAll),
         yield* Effect.flip(server.awaitReadable),

@@ -17,6 +17,11 @@ const modes = ["Block", "NonBlock"] as const
 // Written down in the very operation that gave it to the fiber: an interruption behind it would be the test's loss.
 type Took = (frames: ReadonlyArray<Frame.Frame>) => void
 
+// What ends by itself at the end of the stream alone.
+const taken = Effect.fail("taken" as const)
+const untilTaken = <A, E>(effect: Effect.Effect<A, E | "taken">) =>
+  Effect.catch(effect, (error) => error === "taken" ? Effect.void : Effect.fail(error))
+
 const takes: { readonly [name: string]: (stream: Stream, took: Took) => Effect.Effect<unknown, unknown> } = {
   read: ({ awaitReadable, read }, took) =>
     Effect.map(read, (frame) => took([frame])).pipe(
@@ -24,6 +29,17 @@ const takes: { readonly [name: string]: (stream: Stream, took: Took) => Effect.E
     ),
   readAll: ({ awaitReadable, readAll }, took) =>
     Effect.map(readAll, took).pipe(Effect.catchReason("ReadError", "WouldBlock", () => awaitReadable)),
+  // By the function and not by its effect, which an interruption may keep from its first step.
+  runForEach: ({ runForEach }, took) =>
+    untilTaken(runForEach((frame) => {
+      took([frame])
+      return taken
+    })),
+  runForEachArray: ({ runForEachArray }, took) =>
+    untilTaken(runForEachArray((frames) => {
+      took(frames)
+      return taken
+    })),
   awaitReadable: ({ awaitReadable }) => awaitReadable,
   awaitAnyReadable: (stream, took) =>
     Effect.andThen(WebsocketStream.awaitAnyReadable([stream]), Effect.map(stream.readAll, took))

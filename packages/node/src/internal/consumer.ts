@@ -13,28 +13,28 @@ import type { ReadError } from "../WebsocketError.ts"
 import type { Supply, Waiter } from "./supply.ts"
 
 /** Uses the items one after the other. */
-export const forEachItem = <A, E, R>(
+export const forEachItem = <A, E, R, B>(
   supply: Supply<A>,
   use: (item: A) => Effect.Effect<unknown, E, R>,
-  end: End
-): Effect.Effect<void, E | ReadError, R> => consume({ supply, use, useWhatIsThere: oneByOne, end })
+  end: End<B>
+): Effect.Effect<B, E | ReadError, R> => consume({ supply, use, useWhatIsThere: oneByOne, end })
 
 /** Uses all items that there are at a time. */
-export const forEachBatch = <A, E, R>(
+export const forEachBatch = <A, E, R, B>(
   supply: Supply<A>,
   use: (items: NonEmptyReadonlyArray<A>) => Effect.Effect<unknown, E, R>,
-  end: End
-): Effect.Effect<void, E | ReadError, R> => consume({ supply, use, useWhatIsThere: together, end })
+  end: End<B>
+): Effect.Effect<B, E | ReadError, R> => consume({ supply, use, useWhatIsThere: together, end })
 
 /** What the end of a supply comes to. */
-type End = (failure: Exit.Exit<never, ReadError>) => Effect.Effect<void, ReadError>
+type End<B> = (failure: Exit.Exit<never, ReadError>) => Effect.Effect<B, ReadError>
 
-interface Consumption<A, Use, E, R> {
+interface Consumption<A, Use, E, R, B> {
   readonly supply: Supply<A>
   readonly use: Use
   /** Takes what is there, at least one, and uses it. */
   readonly useWhatIsThere: (use: Use, supply: Supply<A>) => Effect.Effect<unknown, E, R>
-  readonly end: End
+  readonly end: End<B>
 }
 
 // Each is taken when its turn has come: where a use fails, or is interrupted, the others are there for the next.
@@ -47,31 +47,31 @@ const oneByOne = <A, E, R>(use: (item: A) => Effect.Effect<unknown, E, R>, suppl
 
 const together = <A, B>(use: (items: NonEmptyReadonlyArray<A>) => B, supply: Supply<A>): B => use(supply.shiftAll())
 
-const consume = <A, Use, E, R>(consumption: Consumption<A, Use, E, R>): Effect.Effect<void, E | ReadError, R> =>
+const consume = <A, Use, E, R, B>(consumption: Consumption<A, Use, E, R, B>): Effect.Effect<B, E | ReadError, R> =>
   Effect.flatMap(
     Effect.context<R>(),
-    (context) => Effect.callback<void, E | ReadError>((resume) => new Consumer(consumption, context, resume).begin())
+    (context) => Effect.callback<B, E | ReadError>((resume) => new Consumer(consumption, context, resume).begin())
   )
 
 /**
  * An object for what would otherwise be eight closures, and itself the effect that ends it early: an idle connection weighs more
  * than half a kilobyte less.
  */
-class Consumer<A, Use, E, R> extends Effectable.Class<void> implements Waiter {
+class Consumer<A, Use, E, R, B> extends Effectable.Class<void> implements Waiter {
   private readonly supply: Supply<A>
   private readonly use: Use
-  private readonly useWhatIsThere: Consumption<A, Use, E, R>["useWhatIsThere"]
-  private readonly end: End
+  private readonly useWhatIsThere: Consumption<A, Use, E, R, B>["useWhatIsThere"]
+  private readonly end: End<B>
   private readonly context: Context.Context<R>
-  private readonly resume: (effect: Effect.Effect<void, E | ReadError>) => void
+  private readonly resume: (effect: Effect.Effect<B, E | ReadError>) => void
   private running: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private isParked = false
   private isOver = false
 
   constructor(
-    { end, supply, use, useWhatIsThere }: Consumption<A, Use, E, R>,
+    { end, supply, use, useWhatIsThere }: Consumption<A, Use, E, R, B>,
     context: Context.Context<R>,
-    resume: (effect: Effect.Effect<void, E | ReadError>) => void
+    resume: (effect: Effect.Effect<B, E | ReadError>) => void
   ) {
     super()
     this.supply = supply
@@ -125,7 +125,7 @@ class Consumer<A, Use, E, R> extends Effectable.Class<void> implements Waiter {
 
   private settle(exit: Exit.Exit<unknown, E>): boolean {
     this.running = undefined
-    if (Exit.isFailure(exit)) this.resume(exit)
+    if (Exit.isFailure(exit)) this.resume(Exit.failCause(exit.cause))
     return Exit.isSuccess(exit)
   }
 }

@@ -6,8 +6,10 @@ import type { Role } from "@websocket-stream/core/Role"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import type { Io, ReadError, WriteError } from "../WebsocketError.ts"
 import type { Mode, WebsocketStream } from "../WebsocketStream.ts"
+import { forEachBatch, forEachItem } from "./consumer.ts"
 import type { Ended } from "./frameQueue.ts"
 import { FrameReader, type Modal } from "./frameReader.ts"
 import { FrameWriter } from "./frameWriter.ts"
@@ -92,6 +94,14 @@ export class FrameStream implements Successor, Modal {
 
   get readAll(): Effect.Effect<NonEmptyReadonlyArray<Frame.Frame>, ReadError> {
     return this.reader.all
+  }
+
+  get runForEach(): WebsocketStream["Service"]["runForEach"] {
+    return (use) => forEachItem(this.reader, use, identity)
+  }
+
+  get runForEachArray(): WebsocketStream["Service"]["runForEachArray"] {
+    return (use) => forEachBatch(this.reader, use, identity)
   }
 
   get write(): WebsocketStream["Service"]["write"] {
