@@ -16,6 +16,7 @@ import type { Handle, Taken } from "./handle.ts"
 import * as Private from "./handle.ts"
 import { ioReason, lingering, prematureClose } from "./io.ts"
 import type { Listener, Port, PortOptions } from "./port.ts"
+import { leavesRemainder, readRemainder } from "./remainder.ts"
 import { nextTurn } from "./turns.ts"
 import { untraced } from "./untraced.ts"
 
@@ -37,7 +38,8 @@ export class HandlePort implements Port, Private.Reader {
   private wantsBytes = false
   private isReading: boolean
   private heard = false
-  private memory: Uint8Array
+  /** @internal for `readRemainder`: the bytes that came, until others do. */
+  memory: Uint8Array
   private held: Uint8Array | undefined
   private readonly turnSize: number
   private left = 0
@@ -269,45 +271,20 @@ export class HandlePort implements Port, Private.Reader {
   }
 
   private failWriting(error: NodeJS.ErrnoException): void {
-    const { ending, handle } = this
+    const { ending, handle, held } = this
     this.queue = undefined
     this.queuedBytes = 0
     this.isFull = false
     if (handle === undefined || ending.error !== undefined) return
-    if (this.isOver || ending.ended || !peerIsGone.has(error.code)) return this.destroy(error)
+    if (this.isOver || ending.ended || !leavesRemainder(error)) return this.destroy(error)
     ending.error = error
     // Nothing goes out any more: there is no side of ours left to end.
     ending.shutsDown = ending.isShuttingDown = ending.isShutDown = true
-    this.readRest(handle, error)
-    this.listener.onDrain()
-  }
-
-  // What the peer sent before it went came in good order, and the system still has it: no more than it holds for a socket, all of
-  // which comes in a turn or two, whether it is wanted now or not.
-  private readRest(handle: Handle, error: Error): void {
-    let room = restAtMost
-    let left = 0
-    Private.readBy(handle, {
-      receive: (count) => {
-        if (this.isOver) return undefined
-        const { held } = this
-        this.held = undefined
-        if (held !== undefined) this.listener.onChunk(held, false)
-        room -= count
-        this.listener.onChunk(this.memory.slice(0, count), false)
-        return undefined
-      },
-      end: () => this.destroy(error)
-    })
+    this.held = undefined
+    readRemainder(handle, this, error)
     this.start()
-    // The end may not be told of.
-    const look = () => {
-      if (left === room || room < 0) return this.destroy(error)
-      left = room
-      setImmediate(look)
-    }
-    // Behind the turn that begins now, in which nothing may have been asked for yet.
-    setImmediate(() => setImmediate(look))
+    if (held !== undefined) this.listener.onChunk(held, false)
+    this.listener.onDrain()
   }
 
   private enqueue(bytes: Uint8Array): void {
@@ -390,12 +367,6 @@ export const memoryOf = (size: number): Uint8Array => {
 
 // By its size, of which a process has one or two.
 const memories = new Map<number, Uint8Array>()
-
-// The system's names of what a write fails of then.
-const peerIsGone = new Set<string | undefined>(["EPIPE", "ECONNRESET"])
-
-// Bytes: more than a system holds for a socket, unless it was told to.
-const restAtMost = 8 * 1024 * 1024
 
 interface WriteRequest {
   port: HandlePort | undefined
