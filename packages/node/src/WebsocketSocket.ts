@@ -22,7 +22,7 @@ import { closeCodeOf } from "./internal/closed.ts"
 import { failsOnlyOf, logEnd } from "./internal/handlerEnd.ts"
 import { MessageStream } from "./internal/messageStream.ts"
 import type { Rest } from "./internal/serving.ts"
-import { openFailed, socketError } from "./internal/socketErrors.ts"
+import { isSocketEnd, openFailed, socketError } from "./internal/socketErrors.ts"
 import type { Websocket } from "./Websocket.ts"
 import * as WebsocketClient from "./WebsocketClient.ts"
 import type { ReadError, WriteError } from "./WebsocketError.ts"
@@ -344,9 +344,7 @@ const endQuietly = (ws: Websocket["Service"]) => <E>(cause: Cause.Cause<E>): Eff
     ? logEnd(cause)
     : Effect.failCause(cause)
 
-const isEndOf = (ws: Websocket["Service"], error: unknown): boolean =>
-  Socket.isSocketError(error) && owners.get(error) === ws &&
-  (error.reason._tag === "SocketCloseError" || error.reason._tag === "SocketReadError")
+const isEndOf = (ws: Websocket["Service"], error: unknown): boolean => isSocketEnd(error) && owners.get(error) === ws
 
 const failureOf = (ws: Websocket["Service"]) => (error: ReadError | WriteError): Socket.SocketError => {
   const failure = socketError(error)

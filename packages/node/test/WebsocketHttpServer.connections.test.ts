@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
-import { ReadError, WouldBlock } from "@websocket-stream/node/WebsocketError"
+import { Io, ReadError, WouldBlock } from "@websocket-stream/node/WebsocketError"
 import * as WebsocketHttpServer from "@websocket-stream/node/WebsocketHttpServer"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -138,8 +138,10 @@ describe("What a WebsocketHttpServer delivers", () => {
   it.live("logs what a handler fails of behind the end of its connection", () =>
     logging((logs) =>
       Effect.gen(function*() {
-        const unopened = new Socket.SocketError({
-          reason: new Socket.SocketOpenError({ kind: "Unknown", cause: new Error("nobody listens") })
+        const unopened = (cause: Error) =>
+          new Socket.SocketError({ reason: new Socket.SocketOpenError({ kind: "Unknown", cause }) })
+        const reset = new ReadError({
+          reason: new Io({ code: "ECONNRESET", errno: undefined, syscall: "read", cause: new Error("reset") })
         })
         const socket = (use: (socket: Socket.Socket) => Effect.Effect<unknown, unknown, Scope.Scope>) =>
           HttpServerRequest.pipe(
@@ -150,7 +152,12 @@ describe("What a WebsocketHttpServer delivers", () => {
           )
         const routes = Layer.mergeAll(
           websocket("/ping", (ws) => Effect.ensuring(ws.ping(new Uint8Array(126)), Effect.ignore(ws.close()))),
-          HttpRouter.add("GET", "/other", socket(({ reader }) => Effect.andThen(reader, unopened))),
+          HttpRouter.add(
+            "GET",
+            "/other",
+            socket(({ reader }) => Effect.andThen(reader, unopened(new Error("nobody"))))
+          ),
+          HttpRouter.add("GET", "/lost", socket(({ reader }) => Effect.andThen(reader, unopened(reset)))),
           HttpRouter.add(
             "GET",
             "/close",
@@ -164,10 +171,10 @@ describe("What a WebsocketHttpServer delivers", () => {
         )
         yield* Effect.scoped(Effect.gen(function*() {
           const { connect } = yield* serving(routes)
-          for (const path of ["/ping", "/other", "/close"]) yield* reasonOf((yield* connect(path)).receive)
+          for (const path of ["/ping", "/other", "/lost", "/close"]) yield* reasonOf((yield* connect(path)).receive)
         }))
-        assert.deepStrictEqual(logs.map(({ message }) => message), Array(3).fill("WebSocket handler failed"))
-        const failures = ["a control frame holds at most 125 bytes", "during Open", "during Write"]
+        assert.deepStrictEqual(logs.map(({ message }) => message), Array(4).fill("WebSocket handler failed"))
+        const failures = ["a control frame holds at most 125 bytes", "during Open", "during Open", "during Write"]
         for (const [i, failure] of failures.entries()) assert.include(String(logs[i]?.errors[0]), failure)
       })
     ))

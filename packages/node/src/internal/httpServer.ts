@@ -23,7 +23,7 @@ import { fromWebsocket } from "../WebsocketSocket.ts"
 import { errorOf, failsOnlyOf, isEnd, logEnd, logFailure, logIfOverrun, requestErrorOf } from "./handlerEnd.ts"
 import { HttpUpgrade, type HttpUpgrades, noteListeners } from "./httpUpgrade.ts"
 import { sweepInterval } from "./serverOptions.ts"
-import { openFailed } from "./socketErrors.ts"
+import { isSocketEnd, openFailed } from "./socketErrors.ts"
 import { sweep } from "./sweep.ts"
 import { receiveUpgrade } from "./upgrade.ts"
 import { vigilsOf } from "./vigil.ts"
@@ -175,11 +175,4 @@ const ended = <E>(
     HttpMiddleware.withLoggerDisabled(logFailure(cause)),
     Effect.failCause(cause)
   )
-}
-
-// What did not open is another connection.
-const isSocketEnd = (error: unknown): boolean => {
-  if (!Socket.isSocketError(error)) return false
-  const { reason } = error
-  return reason._tag === "SocketCloseError" || ("cause" in reason && isEnd(reason.cause))
 }

@@ -2,6 +2,7 @@
 import * as CloseCode from "@websocket-stream/core/CloseCode"
 import * as Socket from "effect/socket/Socket"
 import { isOpenError, type ReadError, type WriteError } from "../WebsocketError.ts"
+import { isEnd } from "./handlerEnd.ts"
 
 /** Of a connection that could not be opened. */
 export const openFailed = (cause: unknown): Socket.SocketError => {
@@ -22,3 +23,8 @@ const reasonOf = (cause: ReadError | WriteError): Socket.SocketErrorReason => {
   }
   return cause._tag === "ReadError" ? new Socket.SocketReadError({ cause }) : new Socket.SocketWriteError({ cause })
 }
+
+/** Whether the error says that a connection ended. Whose that was it does not say. No write fails of an end but by `SocketCloseError`. */
+export const isSocketEnd = (error: unknown): error is Socket.SocketError =>
+  Socket.isSocketError(error) &&
+  (error.reason._tag === "SocketCloseError" || (error.reason._tag === "SocketReadError" && isEnd(error.reason.cause)))
