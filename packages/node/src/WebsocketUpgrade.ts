@@ -217,7 +217,8 @@ const answered = <E, R>(
     stage = Opening.stageOf(socket)
   })
   return Effect.scoped(Effect.onError(handled, () => left)).pipe(
-    Effect.onError((cause) => Opening.rejectUnanswered(socket, unanswered(cause))),
+    // No client is left without an answer. What was opened may be a longer scope's.
+    Effect.onError((cause) => Opening.reject({ socket }, unanswered(cause))),
     Effect.catchCause((cause) => logUnlessEnd(cause, stage))
   )
 }

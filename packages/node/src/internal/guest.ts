@@ -30,8 +30,7 @@ import {
   misconfigured,
   negotiate,
   noteAnswer,
-  reject,
-  rejectUnanswered
+  reject
 } from "./upgrade.ts"
 import { Vigil } from "./vigil.ts"
 
@@ -195,7 +194,7 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     // What the draining has interrupted is no bug.
     if (shift.isDraining) return reception.turnAway(arrival)
     reception.meter?.refused(500)
-    const rejected = rejectUnanswered(socket, internalServerError)
+    const rejected = reject(arrival, internalServerError)
     // Nobody has interrupted it but itself, as who joins a fiber does that was interrupted: as an end it would not be told.
     return Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
       ? Effect.andThen(rejected, logFailure(exit.cause))

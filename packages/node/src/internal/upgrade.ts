@@ -163,11 +163,6 @@ export const reject = ({ request, socket }: Asked, response: OpeningHandshake.Re
 /** Where to answer, and what was asked, as far as the answer depends on it. */
 type Asked = Pick<Upgrade, "socket"> & { readonly request?: Pick<IncomingMessage, "method"> }
 
-/** Leaves no client without an answer: one that was neither accepted nor rejected gets this one. */
-export const rejectUnanswered = (socket: Duplex, response: OpeningHandshake.Response): Effect.Effect<void> =>
-  // What was opened may be a longer scope's.
-  Effect.suspend(() => socket.destroyed ? Effect.void : reject({ socket }, response))
-
 /** For an HTTP server's event `request`: what nobody else answers is no opening handshake. */
 export const requestListener = (server: Server) =>
   unlessSucceeded(server, "request", (_: IncomingMessage, response: ServerResponse): void => {
