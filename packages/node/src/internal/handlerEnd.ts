@@ -19,7 +19,6 @@ export const isEnd = (error: unknown): boolean => {
     case "Io":
       return true
     case "Encode":
-      return reason.error.reason._tag === "AfterClose"
     case "WouldBlock":
     case "Busy":
       return false
