@@ -120,6 +120,20 @@ describe("a broken pipe", () => {
         assert.deepInclude(yield* reasonOf(stream.write(Opcode.Text, "")), { _tag: "Io", code: "EPIPE" })
       }
     }))
+
+  it.live("fails who waits for room, and takes nothing from who reads", () =>
+    Effect.gen(function*() {
+      const { ours, peer } = yield* Pairs.unix
+      const stream = yield* make(ours, { role: "server" })
+      // More than the system takes of it.
+      yield* stream.write(Opcode.Binary, new Uint8Array(4 * 1024 * 1024))
+      const writer = yield* park(reasonOf(stream.write(Opcode.Text, "waits")))
+      peer.write(encode("server", text("last")))
+      peer.destroySoon()
+      assert.deepInclude(yield* Fiber.join(writer), { _tag: "Io", syscall: "write" })
+      assert.strictEqual(asText(yield* stream.read), "last")
+      assert.strictEqual((yield* reasonOf(stream.read))._tag, "Io")
+    }))
 })
 
 describe("any errno", () => {

@@ -284,7 +284,6 @@ export class HandlePort implements Port, Private.Reader {
     readRemainder(handle, this, error)
     this.start()
     if (held !== undefined) this.listener.onChunk(held, false)
-    this.listener.onDrain()
   }
 
   private enqueue(bytes: Uint8Array): void {
