@@ -278,7 +278,8 @@ export const make = (options: Options): Effect.Effect<WebsocketServer["Service"]
     const checked = yield* check(options, true)
     const scope = yield* Effect.scope
     const { address, server } = yield* listen(options, checked)
-    // Nobody is to come while the others leave: what runs in this scope ends before all that is ours, when the scope ends already.
+    // Nobody is to come while the others leave. What was forked in this scope ends, and drains, before our own finalizers run, and
+    // knows by the state of the scope whose end it is.
     const stopListening = () => {
       if (scope.state._tag === "Closed") server.close()
     }

@@ -95,7 +95,7 @@ export class FrameReader extends Supply<Frame> {
     this.failure = Exit.fail(untraced(() => new ReadError({ reason })))
   }
 
-  // Of which no part was given yet.
+  // Where no whole frame is left: whether one has begun.
   private get isInFrame(): boolean {
     return this.decoder.bufferedBytes > 0
   }

@@ -186,7 +186,7 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     return Effect.andThen(said, vigil.stream.relinquish(settings.stream.linger))
   }
 
-  // Whoever answers also ends by destroying the socket, unless that is somebody else, by a 101.
+  // Who has left, or was answered, by a refusal or by the 101 of somebody else, is told nothing more.
   private answerAnyway(arrival: Arrival, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
     const { reception, shift } = this.host
     const { socket } = arrival

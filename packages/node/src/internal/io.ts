@@ -22,7 +22,7 @@ const textOf = (raised: unknown): string =>
 export const prematureClose = (): Error =>
   Object.assign(untraced(() => new Error("the stream was destroyed")), { code: "ERR_STREAM_PREMATURE_CLOSE" })
 
-/** Of a connection that was cut, for what its peer did not do, or did, for too long: milliseconds, or a duration. */
+/** Of a connection that was cut for what its peer did, or did not do, for so long. */
 export const timedOut = (what: string, deadline: Duration.Input): Error => {
   const time = Duration.format(Duration.fromInputUnsafe(deadline))
   return Object.assign(untraced(() => new Error(`the peer ${what} for ${time}`)), { code: "ETIMEDOUT" })

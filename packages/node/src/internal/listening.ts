@@ -120,7 +120,7 @@ const unopened = (server: Http.Server): ReadonlySet<Socket> => {
   return sockets
 }
 
-// One of TLS came by the socket beneath, as far as Node tells.
+// By TLS it is another than the one that was connected: that is beneath it, where only Node knows.
 const connectionOf = ({ socket }: Http.IncomingMessage): Socket => {
   const beneath: unknown = Reflect.get(socket, "_parent")
   return beneath instanceof Socket ? beneath : socket

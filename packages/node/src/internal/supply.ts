@@ -32,7 +32,7 @@ export abstract class Supply<A> extends Waiters<Waiter> {
     return this.ways.one ??= new Take(this, shift)
   }
 
-  /** All items that there are, at least one, and no more than can be looked at together. */
+  /** All items that there are, at least one, or as many of them as may be taken together. */
   get all(): Effect.Effect<NonEmptyReadonlyArray<A>, ReadError> {
     return this.ways.all ??= new Take(this, shiftAll)
   }

@@ -131,7 +131,7 @@ export const stageOf = (socket: Duplex): Stage => {
 /** Whether it has got its one answer, whoever of those that listen for upgrades gave it. */
 export const isAnswered = (socket: Duplex): boolean => answered.has(socket)
 
-/** Notes that a 101 goes out on it by another way than `openUpgrade`. */
+/** Notes that it gets an answer: a refusal, or a 101 by another way than `openUpgrade`. */
 export const noteAnswer = (socket: Duplex): void => {
   answered.set(socket, undefined)
 }
