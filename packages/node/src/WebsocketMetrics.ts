@@ -76,6 +76,10 @@ export const closes = Metric.frequency("websocket.closes", {
 const receive = { "network.io.direction": "receive" }
 const transmit = { "network.io.direction": "transmit" }
 
+// By this attribute and these names Effect's exporters know a unit, which is 1 otherwise. Prometheus has no label of it.
+const bytes = { unit: "bytes" }
+const seconds = { unit: "seconds" }
+
 /**
  * Messages received.
  *
@@ -108,7 +112,7 @@ export const messagesSent = Metric.counter("websocket.messages", {
  */
 export const bytesReceived = Metric.counter("websocket.io", {
   description: "Bytes of WebSocket messages",
-  attributes: receive,
+  attributes: { ...receive, ...bytes },
   incremental: true
 })
 
@@ -120,7 +124,7 @@ export const bytesReceived = Metric.counter("websocket.io", {
  */
 export const bytesSent = Metric.counter("websocket.io", {
   description: "Bytes of WebSocket messages",
-  attributes: transmit,
+  attributes: { ...transmit, ...bytes },
   incremental: true
 })
 
@@ -131,7 +135,8 @@ export const bytesSent = Metric.counter("websocket.io", {
  * @since 0.1.0
  */
 export const bytesBuffered = Metric.gauge("websocket.bytes.buffered", {
-  description: "Bytes that open WebSocket connections hold"
+  description: "Bytes that open WebSocket connections hold",
+  attributes: bytes
 })
 
 /**
@@ -142,5 +147,6 @@ export const bytesBuffered = Metric.gauge("websocket.bytes.buffered", {
  */
 export const roundTrip = Metric.histogram("websocket.ping.duration", {
   description: "Seconds from a WebSocket ping to its pong",
+  attributes: seconds,
   boundaries: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 })

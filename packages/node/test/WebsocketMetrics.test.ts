@@ -6,7 +6,12 @@ import * as WebsocketHttpServer from "@websocket-stream/node/WebsocketHttpServer
 import type * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import * as OtlpMetrics from "effect/observability/OtlpMetrics"
+import * as OtlpSerialization from "effect/observability/OtlpSerialization"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { createServer } from "node:http"
@@ -243,10 +248,36 @@ describe("The metrics", () => {
         ["websocket.closes", "Frequency", {}],
         ["websocket.messages", "Counter", receive],
         ["websocket.messages", "Counter", transmit],
-        ["websocket.io", "Counter", receive],
-        ["websocket.io", "Counter", transmit],
-        ["websocket.bytes.buffered", "Gauge", {}],
-        ["websocket.ping.duration", "Histogram", {}]
+        ["websocket.io", "Counter", { ...receive, unit: "bytes" }],
+        ["websocket.io", "Counter", { ...transmit, unit: "bytes" }],
+        ["websocket.bytes.buffered", "Gauge", { unit: "bytes" }],
+        ["websocket.ping.duration", "Histogram", { unit: "seconds" }]
+      ])
+    })))
+
+  it.live("have the units that an exporter of OpenTelemetry tells of", () =>
+    alone(Effect.gen(function*() {
+      yield* serving(echo, metered)
+      const bodies: Array<string> = []
+      const collector = HttpClient.make((request) => {
+        if (request.body._tag === "Uint8Array") bodies.push(Buffer.from(request.body.body).toString())
+        return Effect.succeed(HttpClientResponse.fromWeb(request, new Response()))
+      })
+      const exporter = OtlpMetrics.layer({ url: "http://localhost", resource: { serviceName: "a server" } })
+      yield* Effect.scoped(Layer.build(exporter)).pipe(
+        Effect.provideService(HttpClient.HttpClient, collector),
+        Effect.provide(OtlpSerialization.layerJson)
+      )
+      const { resourceMetrics }: OtlpMetrics.MetricsData = JSON.parse(bodies.at(-1)!)
+      const exported = resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics))
+      const units = exported.map(({ name, unit }) => [name, unit])
+      assert.sameDeepMembers(units, [
+        ["websocket.connections.open", "1"],
+        ["websocket.connections.accepted", "1"],
+        ["websocket.messages", "1"],
+        ["websocket.io", "By"],
+        ["websocket.bytes.buffered", "By"],
+        ["websocket.ping.duration", "s"]
       ])
     })))
 })
