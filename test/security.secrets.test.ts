@@ -1,6 +1,7 @@
 /** What is said of a connection to those who only look at it: logs, spans, errors and metrics say nothing of its contents. */
 import { assert, describe, it } from "@effect/vitest"
-import { WebsocketClient, WebsocketRequest, type WebsocketServer } from "@websocket-stream/node"
+import { WebsocketClient, WebsocketRequest, type WebsocketServer, WebsocketStream } from "@websocket-stream/node"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -9,6 +10,8 @@ import * as Metric from "effect/Metric"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 import { readdirSync, readFileSync } from "node:fs"
+import { duplexPair } from "node:stream"
+import { inspect } from "node:util"
 import * as rawServer from "../packages/node/test/support/rawServer.ts"
 import { admitting, until } from "../packages/node/test/support/server.ts"
 import { inBothRoles, open, type Options, type Ws } from "./support/opened.ts"
@@ -193,6 +196,42 @@ describe("no credential and no query is in logs, spans, errors or metrics", () =
       assert.lengthOf(yield* exit, 2)
       assert.isAbove(seen.spans.length, 1)
       assert.notInclude(everything([exit, seen]), secret)
+    }))
+})
+
+describe("what is printed of a connection is what it is, and nothing that it holds", () => {
+  // One memory is read into for all of them.
+  const printed = (value: unknown) => inspect(value, { depth: Infinity, maxArrayLength: Infinity })
+
+  it.live("of a Websocket of either side", () =>
+    Effect.gen(function*() {
+      const served = yield* Deferred.make<Ws>()
+      const handler = (ws: Ws) => Effect.andThen(Deferred.succeed(served, ws), ws.closed)
+      const { port } = yield* admitting({ handler, admit: Effect.void }, { subprotocols: ["chat"] })
+      const client = yield* WebsocketClient.connect(`ws://127.0.0.1:${port}/?token=${secret}`, {
+        subprotocols: ["chat"]
+      })
+      const server = yield* Deferred.await(served)
+      const what = { _id: "@websocket-stream/node/Websocket", subprotocol: "chat" }
+      for (const ws of [client, server]) {
+        assert.deepStrictEqual(JSON.parse(JSON.stringify(ws)), { ...what, closing: {} })
+        assert.strictEqual(
+          printed(ws),
+          printed({ ...what, closing: { by: undefined, sent: undefined, received: undefined } })
+        )
+      }
+      yield* client.close(4000, "enough")
+      const close = { code: 4000, reason: "enough" }
+      const ended = { by: "Us", sent: close, received: close }
+      assert.deepStrictEqual(JSON.parse(JSON.stringify(client)), { ...what, closing: ended })
+    }))
+
+  it.effect("of a WebsocketStream", () =>
+    Effect.gen(function*() {
+      const stream = yield* WebsocketStream.make(duplexPair()[0], { role: "server", head: Buffer.from(secret) })
+      const what = { _id: "@websocket-stream/node/WebsocketStream", role: "server", mode: "Block" }
+      assert.deepStrictEqual(JSON.parse(JSON.stringify(stream)), what)
+      assert.strictEqual(printed(stream), printed(what))
     }))
 })
 

@@ -7,6 +7,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
+import * as Inspectable from "effect/Inspectable"
 import type { Io, ReadError, WriteError } from "../WebsocketError.ts"
 import type { Mode, WebsocketStream } from "../WebsocketStream.ts"
 import { forEachBatch, forEachItem } from "./consumer.ts"
@@ -48,7 +49,7 @@ export interface Estate {
   readonly written: Ended | undefined
 }
 
-export class FrameStream implements Successor, Modal {
+export class FrameStream extends Inspectable.Class implements Successor, Modal {
   readonly role: Role
   private readonly port: Port.Port
   private readonly limits: Limits
@@ -59,6 +60,7 @@ export class FrameStream implements Successor, Modal {
   private current: Mode
 
   constructor(source: Port.Source, options: FrameStreamOptions) {
+    super()
     const { head, limits, mode, role, rsv1 } = options
     this.role = role
     this.current = mode
@@ -119,6 +121,11 @@ export class FrameStream implements Successor, Modal {
 
   get awaitWritable(): Effect.Effect<void, WriteError> {
     return this.writer.awaitWritable
+  }
+
+  // What a log shows: as that of a `Websocket`, nothing that was read.
+  override toJSON(): unknown {
+    return { _id: "@websocket-stream/node/WebsocketStream", role: this.role, mode: this.current }
   }
 
   get isOver(): boolean {
