@@ -87,6 +87,9 @@ export interface RunOptions<A, R> {
    * Runs before the connection is open, with its `WebsocketRequest`: what it answers is the handler's, and a `Refusal` is the
    * client's. Has as long as `handshakeDeadline`. Its scope is the handler's, too: what it acquires is there until the handler has
    * ended. Default: everybody is admitted.
+   *
+   * Written where it is given, it is best piped or a generator: behind `Effect.map(self, f)` there, TypeScript takes what the handler
+   * gets for `unknown`, and the handler's parameter has to have a type.
    */
   readonly admit: Effect.Effect<A, Refusal, R>
   /** What the 101 says to this client instead of what the options say: a cookie, what a server behind us speaks. */
