@@ -199,7 +199,7 @@ describe("no credential and no query is in logs, spans, errors or metrics", () =
     }))
 })
 
-describe("what is printed of a connection is what it is, and nothing that it holds", () => {
+describe("what is printed of a connection or a request is what it is, and nothing that it holds", () => {
   // One memory is read into for all of them.
   const printed = (value: unknown) => inspect(value, { depth: Infinity, maxArrayLength: Infinity })
 
@@ -224,6 +224,21 @@ describe("what is printed of a connection is what it is, and nothing that it hol
       const close = { code: 4000, reason: "enough" }
       const ended = { by: "Us", sent: close, received: close }
       assert.deepStrictEqual(JSON.parse(JSON.stringify(client)), { ...what, closing: ended })
+    }))
+
+  it.live("of a WebsocketRequest, which may hold credentials anywhere but in its path", () =>
+    Effect.gen(function*() {
+      const asked = yield* Deferred.make<WebsocketRequest.WebsocketRequest["Service"]>()
+      const admit = WebsocketRequest.WebsocketRequest.use((request) => Deferred.succeed(asked, request))
+      const { port } = yield* admitting({ handler: () => Effect.void, admit })
+      yield* WebsocketClient.connect(`ws://127.0.0.1:${port}/room?token=${secret}`, {
+        headers: [["Authorization", `Bearer ${secret}`]],
+        subprotocols: ["chat", secret]
+      })
+      const request = yield* Deferred.await(asked)
+      const what = { _id: "@websocket-stream/node/WebsocketRequest", path: "/room", remoteAddress: "127.0.0.1" }
+      assert.deepStrictEqual(JSON.parse(JSON.stringify(request)), what)
+      assert.strictEqual(printed(request), printed(what))
     }))
 
   it.effect("of a WebsocketStream", () =>
