@@ -163,6 +163,27 @@ describe("What is logged of a handler", () => {
       }))
   }
 
+  for (
+    const [name, waiting] of [
+      [
+        "pieces of a message",
+        (ws) => Effect.scoped(Effect.flatMap(ws.receiveStream, ({ pieces }) => Stream.runDrain(pieces)))
+      ],
+      ["a pong", (ws) => ws.ping()]
+    ] satisfies ReadonlyArray<readonly [string, Handler]>
+  ) {
+    it.live(`is nothing, where it waits for ${name} and the peer ends TCP`, () =>
+      Effect.gen(function*() {
+        const logs = yield* loggedOf(waiting, ({ port }) =>
+          Effect.gen(function*() {
+            const { socket } = yield* knock(port)
+            socket.end(encode("server", { ...text("half of a"), fin: false }))
+            yield* event(socket.resume(), "close")
+          }))
+        assert.deepStrictEqual(said(logs), [])
+      }))
+  }
+
   it.live("is nothing, where it fails to send to a peer that has left", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(

@@ -256,9 +256,10 @@ export class MessageStream extends Inspectable.Class implements Successor, Repli
     return this.isFinished || this.connection.closing.sent !== undefined
   }
 
-  /** Whether it has ended or is about to, as far as those see it who send. */
+  /** Whether it has ended or is about to, as far as those see it who send, or receive. */
   get isOver(): boolean {
-    return this.isClosing || this.writer.closed !== undefined
+    // Who waits for a pong or a piece is told of the end before it is reached, and may be done by then.
+    return this.isClosing || this.connection.closing.received !== undefined || this.writer.closed !== undefined
   }
 
   /** Whether the connection has come to its end, but for messages that were not received yet. */
