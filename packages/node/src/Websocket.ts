@@ -204,7 +204,8 @@ export class Websocket extends Context.Service<Websocket, {
    * end. Fails with `Encode`, and leaves the connection open, for a code that may not be sent and for a reason of more than 123
    * bytes; 1005 is a Close frame without a code.
    *
-   * Messages that still come and that nobody waits for are dropped. One that is being received in pieces goes on: who closes in the
+   * From the first message on that still comes and that nobody waits for, all are dropped: what is received has no gap, also where
+   * a server that closes has asked the peer to leave. One that is being received in pieces goes on: who closes in the
    * middle of it does so behind its scope, as within that the peer's Close frame is not reached where much of the message is left.
    */
   readonly close: (code?: number, reason?: string) => Effect.Effect<Close.Close, WriteError>

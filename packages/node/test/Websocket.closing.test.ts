@@ -3,8 +3,10 @@ import * as Close from "@websocket-stream/core/Close"
 import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Websocket from "@websocket-stream/node/Websocket"
+import type { ReadError } from "@websocket-stream/node/WebsocketError"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { MessageStream } from "../src/internal/messageStream.ts"
@@ -39,6 +41,37 @@ describe("A peer that does not agree to close", () => {
         assert.include(reason._tag === "Io" && reason.cause.message, "the peer did not close for 5s")
         assert.isTrue(duplex.destroyed)
       }))
+  }
+})
+
+describe("A peer that still sends when it was told to close", () => {
+  const closeFrame = Frame.make(Opcode.Close, Result.getOrThrow(Close.encode(Close.make(1000))))
+  const dropped: ReadonlyArray<readonly [what: string, frames: ReadonlyArray<Frame.Frame>]> = [
+    ["a message", [text("dropped")]],
+    ["fragments", [{ ...text("drop"), fin: false }, Frame.make(Opcode.Continuation, new Uint8Array(3))]]
+  ]
+  const receivings: ReadonlyArray<readonly [how: string, receive: (ws: Ws) => Effect.Effect<unknown, ReadError>]> = [
+    ["whole", (ws) => ws.receive],
+    ["in pieces", (ws) => Effect.scoped(Effect.flatMap(ws.receiveStream, ({ pieces }) => Stream.runDrain(pieces)))]
+  ]
+  for (const [what, frames] of dropped) {
+    for (const [how, receive] of receivings) {
+      it.effect(`is not heard with a gap: nobody waited for ${what}, and the next is received ${how}`, () =>
+        Effect.gen(function*() {
+          const { duplex, ws } = yield* scripted({ closeDeadline: "5 seconds" })
+          yield* Effect.addFinalizer(() => Effect.sync(() => duplex.destroy()))
+          const waiting = yield* park(ws.receive)
+          const closing = yield* park(ws.close())
+          duplex.push(encode("server", text("waited for")))
+          assert.deepInclude(yield* Fiber.join(waiting), { text: "waited for" })
+          for (const frame of frames) duplex.push(encode("server", frame))
+          yield* turns
+          const receiving = yield* park(reasonOf(receive(ws)))
+          for (const frame of [text("behind it"), closeFrame]) duplex.push(encode("server", frame))
+          assert.deepInclude(yield* Fiber.join(receiving), { _tag: "Closed", code: 1000 })
+          yield* Fiber.join(closing)
+        }))
+    }
   }
 })
 

@@ -57,6 +57,8 @@ export class MessageReader extends MessageQueue implements PieceSource {
   private isInflating = false
   private isParsing = false
   private drops = false
+  // One was dropped: what is received has no gap, so that all behind it are.
+  private hasDropped = false
   // There is no more than what was read, and that is looked at whoever may receive it.
   private isConcluding = false
   // A Close frame or an error behind messages that nobody has answered yet.
@@ -151,7 +153,7 @@ export class MessageReader extends MessageQueue implements PieceSource {
     this.dropUnawaited()
   }
 
-  /** We have closed: what nobody waits for is dropped from now on, so that the peer's Close frame is reached. */
+  /** We have closed: from the first message on that nobody waits for all are dropped, so that the peer's Close frame is reached. */
   dropUnawaited(): void {
     this.drops = true
     this.settle()
@@ -312,7 +314,7 @@ export class MessageReader extends MessageQueue implements PieceSource {
 
   private receivePiece(piece: Piece): void {
     if (piece.last) this.count()
-    this.pieces!.receive(piece, this.drops)
+    if (this.pieces!.receive(piece, this.drops, this.hasDropped)) this.hasDropped = true
   }
 
   private enqueue(message: Message.Message): void {
@@ -321,8 +323,8 @@ export class MessageReader extends MessageQueue implements PieceSource {
       return this.receivePiece({ opcode: message.opcode, payload: message.payload, last: true })
     }
     this.count()
-    if (this.drops && !this.isAwaited) return
-    this.add(message)
+    if (this.drops && (this.hasDropped || !this.isAwaited)) this.hasDropped = true
+    else this.add(message)
   }
 
   private count(): void {

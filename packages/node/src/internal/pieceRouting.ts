@@ -45,18 +45,21 @@ export class PieceRouting {
     return this.current?.complete.reached
   }
 
-  receive(piece: Piece, onlyIfAwaited: boolean): void {
-    const { current } = this
-    // Where nobody waits, whoever may come to is there for the next message, or for the end.
-    const isUnwanted = onlyIfAwaited && current?.opcode === undefined && current?.isAwaited !== true
-    const drops = current === undefined || this.isDropping || isUnwanted
+  /** Answers whether it begins a message that is dropped, as nobody waits for it, or as one before it was. */
+  receive(piece: Piece, onlyIfAwaited: boolean, hasDropped: boolean): boolean {
+    const { current, isDropping } = this
+    // Where nobody waits, whoever may come to is there for the end.
+    const isUnwanted = onlyIfAwaited && !isDropping && current?.opcode === undefined &&
+      (hasDropped || current?.isAwaited !== true)
+    const drops = current === undefined || isDropping || isUnwanted
     this.isDropping = drops && !piece.last
-    if (drops) return
+    if (drops) return isUnwanted
     if (piece.last) {
       this.current = undefined
       this.untaken.add(current)
     }
     current.add(piece)
+    return false
   }
 
   /** All of it was taken, or nobody takes any more: what is still to come is dropped. */
