@@ -207,7 +207,7 @@ export class MessageReader extends MessageQueue implements PieceSource {
     if (this.isInflating || this.isDiscarding) return false
     if (this.isConcluding) return true
     const { pieces, settings: { receiveBuffer } } = this
-    if (pieces?.isActive === true) return pieces.isDropping || pieces.currentBytes < receiveBuffer
+    if (pieces?.isActive === true) return pieces.currentBytes < receiveBuffer
     if (this.drops) return true
     return this.queued < receiveBuffer && (this.connection.heldBytes < receiveBuffer || this.isAwaited)
   }
@@ -277,7 +277,6 @@ export class MessageReader extends MessageQueue implements PieceSource {
     if (this.isOver) return
     if (verdict instanceof ProtocolError) this.failConnection(verdict)
     else this.handlePart(verdict)
-    this.pullPort()
     this.wake()
   }
 

@@ -5,8 +5,8 @@ import type { ReadError } from "../WebsocketError.ts"
 import { type Piece, PieceReader, type PieceSource } from "./pieceReader.ts"
 
 export class PieceRouting {
-  /** Whether the rest of a message is still to come that nobody receives any more. */
-  isDropping = false
+  // Whether the rest of a message is still to come that nobody receives any more.
+  private isDropping = false
   // Who receives, until its last piece has come.
   private current: PieceReader | undefined = undefined
   // Those of whom that is there, and was not taken yet.
