@@ -5,6 +5,7 @@ import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Websocket from "@websocket-stream/node/Websocket"
 import type { ReadError } from "@websocket-stream/node/WebsocketError"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
@@ -121,6 +122,24 @@ describe("A peer that has ended its side of TCP", () => {
       assert.isFalse(duplex.writableEnded)
       assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 1005 })
       assert.isTrue(duplex.writableEnded)
+    }))
+})
+
+describe("A close of ours", () => {
+  it.effect("is answered past all that nobody has received, of which nothing is lost that had come before", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted({ closeDeadline: "5 seconds", receiveBuffer: 1 })
+      duplex.push(encode("server", text("unread")))
+      yield* turns
+      const closing = yield* park(ws.close(4000))
+      duplex.push(encode("server", text("too late")))
+      yield* turns
+      duplex.push(encode("server", Frame.make(Opcode.Close, Result.getOrThrow(Close.encode(Close.make(4000))))))
+      yield* turns
+      assert.deepStrictEqual(closing.pollUnsafe(), Exit.succeed(Close.make(4000)))
+      assert.deepInclude(yield* ws.receive, { _tag: "Text", text: "unread" })
+      assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 4000 })
+      duplex.destroy()
     }))
 })
 

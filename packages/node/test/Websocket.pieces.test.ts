@@ -11,10 +11,11 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { duplexPair } from "node:stream"
+import { constants, deflateRawSync } from "node:zlib"
 import { decode, encode } from "./support/frames.ts"
 import type { Scripted } from "./support/scripted.ts"
 import { park, reasonOf, turns } from "./support/streams.ts"
-import { scripted, type Ws } from "./support/websockets.ts"
+import { scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
 
 const pair = Effect.gen(function*() {
   const [near, far] = duplexPair()
@@ -62,6 +63,19 @@ describe("Websocket.receiveStream", () => {
       assert.strictEqual((yield* ws.receive)._tag, "Text")
       const { pieces } = yield* ws.receiveStream
       assert.strictEqual(asText(yield* Stream.runCollect(pieces)), "second")
+    }))
+
+  it.effect("gives a compressed message as one piece, to who waits for it", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted(withoutTakeover)
+      const deflated = deflateRawSync(Buffer.from("compressed"), { finishFlush: constants.Z_SYNC_FLUSH }).subarray(
+        0,
+        -4
+      )
+      const { pieces, type } = yield* begin(duplex, ws, Frame.make(Opcode.Text, deflated, { rsv1: true }))
+      assert.strictEqual(type, "text")
+      assert.strictEqual(asText(yield* Stream.runCollect(pieces)), "compressed")
+      duplex.destroy()
     }))
 
   it.live("that waits or has begun when we close goes on: to the end of its message, and then of the connection", () =>

@@ -92,6 +92,20 @@ describe("An end behind a message that nobody receives", () => {
       duplex.destroy()
     }))
 
+  it.effect("is answered behind the answer to the last message, though it was seen only as that made room", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted({ ...options, receiveBuffer: 1 })
+      duplex.push(Buffer.concat([byPeer(text("one")), byPeer(closeFrame)]))
+      yield* turns
+      yield* Effect.flatMap(received(ws), (message) => ws.send(`${message} is answered`))
+      assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 4001 })
+      assert.deepStrictEqual(decode("server", duplex.sentBytes).map(({ opcode }) => opcode), [
+        Opcode.Text,
+        Opcode.Close
+      ])
+      duplex.destroy()
+    }))
+
   it.effect("is told at once where the connection is gone, and what was read before can still be received", () =>
     Effect.gen(function*() {
       const { duplex, ws } = yield* scripted({ ...options, receiveBuffer: 1 })
