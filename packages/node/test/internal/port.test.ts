@@ -243,6 +243,20 @@ for (const direct of [true, false]) {
         assert.isUndefined(listener.closed!.reason)
       }))
 
+    it.live("closes at once where its side has ended before, whatever the peer does", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp({ allowHalfOpen: true })
+        // It sees our end, and does not end its own side for that.
+        peer.allowHalfOpen = true
+        peer.resume()
+        const { port } = attach(ours, { direct })
+        port.shutdown()
+        yield* event(peer, "end")
+        yield* turn
+        yield* port.close("Infinity")
+        assert.isFalse(port.isWritable)
+      }))
+
     it.live("tells of a reset, with what the system calls it", () =>
       Effect.gen(function*() {
         const { ours, peer } = yield* Pairs.tcp()
