@@ -18,7 +18,10 @@ import { TestClock } from "effect/testing"
 import { randomBytes } from "node:crypto"
 import { duplexPair } from "node:stream"
 import { isCollected } from "../../core/test/support/garbage.ts"
+import { decode } from "./support/frames.ts"
 import * as Pairs from "./support/pairs.ts"
+import { turns } from "./support/streams.ts"
+import { scripted } from "./support/websockets.ts"
 
 const streams = Effect.gen(function*() {
   const [near, far] = duplexPair()
@@ -173,6 +176,19 @@ describe("Websocket.make", () => {
 })
 
 describe("Websocket", () => {
+  it.effect("sends one payload as bytes and as text, each as what it is", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted()
+      const payload = Buffer.from("the same")
+      for (const opcode of [Opcode.Binary, Opcode.Text] as const) yield* ws.send(Message.fromPayload(opcode, payload))
+      yield* turns
+      assert.deepStrictEqual(decode("server", duplex.sentBytes).map(({ opcode }) => opcode), [
+        Opcode.Binary,
+        Opcode.Text
+      ])
+      duplex.destroy()
+    }))
+
   it.live("carries texts as texts and bytes as bytes, in order, and passes on what it received", () =>
     Effect.gen(function*() {
       const { client, server } = yield* pair
