@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Close from "@websocket-stream/core/Close"
+import * as CloseCode from "@websocket-stream/core/CloseCode"
 import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Websocket from "@websocket-stream/node/Websocket"
@@ -229,6 +230,22 @@ describe("Websocket.receiveStream", () => {
         return pieces
       }))
       assert.deepInclude(yield* reasonOf(Stream.runDrain(receiving)), { _tag: "Closed", by: "Us" })
+    }))
+
+  it.effect("that an error of the peer breaks off closes with its code, whatever code its reader would close with", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted()
+      const { pieces } = yield* begin(duplex, ws)
+      const reading = yield* Effect.forkChild(
+        Effect.ensuring(reasonOf(Stream.runDrain(pieces)), Effect.ignore(ws.close(4000))),
+        { startImmediately: true }
+      )
+      // RFC 6455 5.4: a new message in the middle of another.
+      yield* tell(duplex, fragment(Opcode.Text, "another", true))
+      assert.strictEqual((yield* Fiber.join(reading))._tag, "Protocol")
+      assert.deepStrictEqual(decode("server", duplex.sentBytes).map(({ payload }) => [...payload.subarray(0, 2)]), [
+        [...closePayload(CloseCode.ProtocolError)]
+      ])
     }))
 
   it.live("that waits for its turn can be interrupted", () =>

@@ -125,8 +125,18 @@ describe("catchReason", () => {
 
 describe("guards", () => {
   it("S12: tell the errors apart, and from everything else", () => {
-    const errors = [new ReadError({ reason: io }), new WriteError({ reason: io }), new OpenError({ reason: io })]
-    const guards = [WebsocketError.isReadError, WebsocketError.isWriteError, WebsocketError.isOpenError]
+    const errors = [
+      new ReadError({ reason: io }),
+      new WriteError({ reason: io }),
+      new OpenError({ reason: io }),
+      new WebsocketError.ListenError({ reason: io })
+    ]
+    const guards = [
+      WebsocketError.isReadError,
+      WebsocketError.isWriteError,
+      WebsocketError.isOpenError,
+      WebsocketError.isListenError
+    ]
     errors.forEach((error, i) => assert.deepStrictEqual(guards.map((is) => is(error)), guards.map((_, j) => i === j)))
     for (const other of [undefined, null, "ReadError", { _tag: "ReadError", reason: io }, cause, io]) {
       for (const is of guards) assert.isFalse(is(other))
