@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Message } from "@websocket-stream/core/Message"
 import * as Websocket from "@websocket-stream/node/Websocket"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,11 +8,10 @@ import { TestClock } from "effect/testing"
 import type { Duplex } from "node:stream"
 import { assertCarried, assertNothingLeft, expectEnds, failing, kinds, quiet, seeds } from "./support/failing.ts"
 import { injected } from "./support/faulty.ts"
+import { asText } from "./support/frames.ts"
 import { Fibers } from "./support/interrupting.ts"
 import { make } from "./support/streams.ts"
 import type { Ws } from "./support/websockets.ts"
-
-const textOf = ({ payload }: Message): string => Buffer.from(payload).toString()
 
 const open = (duplex: Duplex, role: "client" | "server") =>
   Effect.flatMap(
@@ -39,7 +37,7 @@ const sending = (ws: Ws, name: string, tried: Array<string>) =>
   })
 
 const receiving = (ws: Ws, received: Array<string>) =>
-  ws.runForEach((message) => Effect.sync(() => received.push(textOf(message))))
+  ws.runForEach((message) => Effect.sync(() => received.push(asText(message))))
 
 /** What our operations may fail of, besides a close by the scope's end. */
 const reasonsOf = {

@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { cutsEvery, splitAt } from "../../core/test/support/bytes.ts"
-import { decode, encode } from "./support/frames.ts"
+import { asText, decode, encode } from "./support/frames.ts"
 import { everywhere, type Outcome, waitersIn } from "./support/interrupting.ts"
 import type { Scripted } from "./support/scripted.ts"
 import { turn } from "./support/server.ts"
@@ -35,8 +35,6 @@ const arrivals = (duplex: Scripted): ReadonlyArray<() => void> => {
   return splitAt(bytes, cutsEvery(9, bytes.length)).map((piece) => () => void duplex.push(piece))
 }
 
-const textOf = ({ payload }: Message): string => Buffer.from(payload).toString()
-
 type Took = (messages: ReadonlyArray<Message>) => void
 
 // Written down in the very operation that gave it to the fiber: an interruption behind it would be the test's loss.
@@ -58,7 +56,7 @@ const receiveRest = Effect.fnUntraced(function*(duplex: Scripted, ws: Ws, events
   const rest: Array<string> = []
   for (const event of events) event()
   const reason = yield* reasonOf(
-    Effect.forever(Effect.map(ws.receiveAll, (messages) => rest.push(...messages.map(textOf))))
+    Effect.forever(Effect.map(ws.receiveAll, (messages) => rest.push(...messages.map(asText))))
   )
   assert.deepInclude(reason, { _tag: "Closed", by: "Peer", code: 1000, clean: true })
   duplex.push(null)
@@ -81,7 +79,7 @@ describe("an interruption at any point of", { timeout: 60_000 }, () => {
             taken.push(...yield* receiveRest(duplex, ws, events))
             assert.deepStrictEqual(taken, [...sent])
           })
-          const effect = take(ws, (messages) => taken.push(...messages.map(textOf))).pipe(
+          const effect = take(ws, (messages) => taken.push(...messages.map(asText))).pipe(
             Effect.repeat({ until: () => taken.length === sent.length })
           )
           return { effect, events: arrivals(duplex), check }
@@ -103,7 +101,7 @@ describe("an interruption at any point of", { timeout: 60_000 }, () => {
             Effect.acquireUseRelease(
               Effect.sync(() => {
                 inHand++
-                taken.push(...messages.map(textOf))
+                taken.push(...messages.map(asText))
               }),
               () => turn,
               () => Effect.sync(() => inHand--)

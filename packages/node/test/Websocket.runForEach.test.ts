@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import { duplexPair } from "node:stream"
+import { asText } from "./support/frames.ts"
 import { manyTurns } from "./support/server.ts"
 
 const pair = Effect.gen(function*() {
@@ -19,8 +20,6 @@ const pair = Effect.gen(function*() {
   return { client: yield* Websocket.make(client), server: yield* Websocket.make(server), far }
 })
 
-const textOf = (message: Message): string => Buffer.from(message.payload).toString()
-
 describe("Websocket.runForEach", () => {
   it.live("takes the messages one after the other, each once, and ends with a clean close", () =>
     Effect.gen(function*() {
@@ -29,7 +28,7 @@ describe("Websocket.runForEach", () => {
       const seen: Array<string> = []
       const running = yield* Effect.forkChild(server.runForEach((message) =>
         Effect.gen(function*() {
-          const text = textOf(message)
+          const text = asText(message)
           // Some at once, some later: the next waits in either case.
           if (seen.length % 7 === 0) yield* Effect.yieldNow
           seen.push(text)
@@ -49,7 +48,7 @@ describe("Websocket.runForEach", () => {
       yield* client.sendAll(["a", "b", "c"])
       yield* manyTurns
       const batches = yield* Queue.unbounded<ReadonlyArray<string>>()
-      yield* Effect.forkChild(server.runForEachArray((messages) => Queue.offer(batches, messages.map(textOf))))
+      yield* Effect.forkChild(server.runForEachArray((messages) => Queue.offer(batches, messages.map(asText))))
       assert.deepStrictEqual(yield* Queue.take(batches), ["a", "b", "c"])
       yield* client.send("d")
       assert.deepStrictEqual(yield* Queue.take(batches), ["d"])
@@ -70,14 +69,14 @@ describe("Websocket.runForEach", () => {
       const { client, server } = yield* pair
       for (const before of [Effect.void, Effect.yieldNow]) {
         const running = yield* Effect.forkChild(
-          Effect.flip(server.runForEach((message) => Effect.andThen(before, Effect.fail(textOf(message))))),
+          Effect.flip(server.runForEach((message) => Effect.andThen(before, Effect.fail(asText(message))))),
           { startImmediately: true }
         )
         yield* client.send("no")
         assert.strictEqual(yield* Fiber.join(running), "no")
       }
       yield* client.send("still here")
-      assert.strictEqual(textOf(yield* server.receive), "still here")
+      assert.strictEqual(asText(yield* server.receive), "still here")
     }))
 
   it.live("dies of a function that throws, and the process lives on", () =>
@@ -103,7 +102,7 @@ describe("Websocket.runForEach", () => {
       })
       yield* Fiber.interrupt(running)
       yield* client.send("kept")
-      assert.strictEqual(textOf(yield* server.receive), "kept")
+      assert.strictEqual(asText(yield* server.receive), "kept")
     }))
 
   it.live("interrupted while the effect runs, interrupts it and waits for its end", () =>
@@ -129,15 +128,15 @@ describe("Websocket.runForEach", () => {
       const { client, server } = yield* pair
       const [stop, seen] = [yield* Deferred.make<void>(), new Array<string>()]
       const loop = server.runForEach((message) => {
-        seen.push(textOf(message))
-        return textOf(message) === "stop" ? Deferred.succeed(stop, undefined) : Effect.void
+        seen.push(asText(message))
+        return asText(message) === "stop" ? Deferred.succeed(stop, undefined) : Effect.void
       })
       const running = yield* Effect.forkChild(Effect.raceFirst(loop, Deferred.await(stop)), { startImmediately: true })
       yield* client.sendAll(["a", "stop", "b", "c"])
       yield* Fiber.join(running)
-      assert.deepStrictEqual([textOf(yield* server.receive), textOf(yield* server.receive)], ["b", "c"])
+      assert.deepStrictEqual([asText(yield* server.receive), asText(yield* server.receive)], ["b", "c"])
       yield* client.send("d")
-      assert.strictEqual(textOf(yield* server.receive), "d")
+      assert.strictEqual(asText(yield* server.receive), "d")
       assert.deepStrictEqual(seen, ["a", "stop"])
     }))
 
@@ -147,11 +146,11 @@ describe("Websocket.runForEach", () => {
       const [stop, seen] = [yield* Deferred.make<void>(), new Array<string>()]
       yield* Effect.andThen(client.sendAll(["stop", "b", "c"]), manyTurns)
       const loop = server.runForEach((message) => {
-        seen.push(textOf(message))
+        seen.push(asText(message))
         return Deferred.succeed(stop, undefined)
       })
       yield* Effect.raceFirst(Deferred.await(stop), loop)
-      assert.deepStrictEqual((yield* server.receiveAll).map(textOf), ["b", "c"])
+      assert.deepStrictEqual((yield* server.receiveAll).map(asText), ["b", "c"])
       assert.deepStrictEqual(seen, ["stop"])
     }))
 
@@ -159,9 +158,9 @@ describe("Websocket.runForEach", () => {
     Effect.gen(function*() {
       const { client, server } = yield* pair
       yield* Effect.andThen(client.sendAll(["a", "b", "c"]), manyTurns)
-      const failure = yield* Effect.flip(server.runForEach((message) => Effect.fail(textOf(message))))
+      const failure = yield* Effect.flip(server.runForEach((message) => Effect.fail(asText(message))))
       assert.strictEqual(failure, "a")
-      assert.deepStrictEqual((yield* server.receiveAll).map(textOf), ["b", "c"])
+      assert.deepStrictEqual((yield* server.receiveAll).map(asText), ["b", "c"])
     }))
 
   it.live("holds the peer up while the effect does not end", () =>
@@ -204,7 +203,7 @@ describe("Websocket.runForEach", () => {
     Effect.gen(function*() {
       const { client, server } = yield* pair
       const seen: Array<string> = []
-      const take = (message: Message) => Effect.andThen(Effect.yieldNow, Effect.sync(() => seen.push(textOf(message))))
+      const take = (message: Message) => Effect.andThen(Effect.yieldNow, Effect.sync(() => seen.push(asText(message))))
       const running = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(server.runForEach(take)))
       const sent = Array.from({ length: 100 }, (_, i) => `${i}`)
       yield* Effect.forEach(sent, (text) => client.send(text))

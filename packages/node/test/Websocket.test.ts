@@ -18,20 +18,9 @@ import { TestClock } from "effect/testing"
 import { randomBytes } from "node:crypto"
 import { duplexPair } from "node:stream"
 import { isCollected } from "../../core/test/support/garbage.ts"
-import { decode } from "./support/frames.ts"
-import * as Pairs from "./support/pairs.ts"
+import { asText, decode } from "./support/frames.ts"
 import { turns } from "./support/streams.ts"
-import { scripted } from "./support/websockets.ts"
-
-const streams = Effect.gen(function*() {
-  const [near, far] = duplexPair()
-  const client = yield* WebsocketStream.make(near, { role: "client" })
-  const server = yield* WebsocketStream.make(far, { role: "server" })
-  return { client, server }
-})
-
-// For a peer that reads frames, and does not agree to close.
-const brief: Websocket.Options = { closeDeadline: "100 millis" }
+import { brief, closeBody, scripted, streams } from "./support/websockets.ts"
 
 /** A client that reads and writes frames, and a server that receives and sends messages. */
 const withPeer = (options?: Websocket.Options) =>
@@ -46,133 +35,6 @@ const withPeer = (options?: Websocket.Options) =>
 const pair = Effect.gen(function*() {
   const { client, server } = yield* streams
   return { client: yield* Websocket.make(client), server: yield* Websocket.make(server) }
-})
-
-const textOf = (message: Message.Message): string => Buffer.from(message.payload).toString()
-
-const closeBody = (code: number) => Uint8Array.of(code >>> 8, code)
-
-describe("Websocket.make", () => {
-  it.live("takes the stream over: its own operations fail with Busy, those that wait as well", () =>
-    Effect.gen(function*() {
-      const { client, server } = yield* streams
-      const waiting = yield* Effect.forkChild(Effect.flip(server.read), { startImmediately: true })
-      const running = yield* Effect.forkChild(Effect.flip(server.runForEach(() => Effect.void)), {
-        startImmediately: true
-      })
-      const ws = yield* Websocket.make(server, brief)
-      const reasons = [
-        yield* Fiber.join(waiting),
-        yield* Fiber.join(running),
-        yield* Effect.flip(server.read),
-        yield* Effect.flip(server.readAll),
-        yield* Effect.flip(server.awaitReadable),
-        yield* Effect.flip(server.write(Opcode.Text, "x")),
-        yield* Effect.flip(server.writeAll([Frame.make(Opcode.Text, new Uint8Array(0))])),
-        yield* Effect.flip(server.awaitWritable),
-        yield* Effect.flip(server.setMode("NonBlock"))
-      ].map(({ reason }) => reason._tag)
-      assert.deepStrictEqual([...new Set(reasons)], ["Busy"])
-      yield* client.write(Opcode.Text, "Hello")
-      assert.strictEqual(textOf(yield* ws.receive), "Hello")
-    }))
-
-  it.live("begins with what the stream had read already", () =>
-    Effect.gen(function*() {
-      const { client, server } = yield* streams
-      yield* client.writeAll(Arr.map(Arr.make(1, 2, 3), (byte) => Frame.make(Opcode.Binary, Uint8Array.of(byte))))
-      yield* server.awaitReadable
-      const ws = yield* Websocket.make(server, brief)
-      const received = yield* Stream.runCollect(Stream.take(ws.messages, 3))
-      assert.deepStrictEqual(received.map(({ payload }) => [...payload]), [[1], [2], [3]])
-    }))
-
-  for (const [kind, pair] of Pairs.kinds) {
-    it.live(`may be made by a fiber that a frame has woken, and goes on with what comes next: ${kind}`, () =>
-      Effect.gen(function*() {
-        const { ours, peer } = yield* pair
-        const server = yield* WebsocketStream.make(ours, { role: "server" })
-        const client = yield* WebsocketStream.make(peer, { role: "client" })
-        const made = yield* Effect.forkChild(
-          Effect.flatMap(server.read, () => Websocket.make(server, brief)),
-          { startImmediately: true }
-        )
-        yield* client.write(Opcode.Text, "first")
-        const ws = yield* Fiber.join(made)
-        yield* client.write(Opcode.Text, "Hello")
-        assert.strictEqual(textOf(yield* ws.receive), "Hello")
-      }).pipe(Effect.scoped))
-  }
-
-  it.live("is the only one, whoever is woken by its making and wants to take the stream, too", () =>
-    Effect.gen(function*() {
-      const { client, server } = yield* streams
-      const other = yield* Effect.forkChild(
-        Effect.flip(Effect.catchTag(server.read, "ReadError", () => Websocket.make(server, brief))),
-        { startImmediately: true }
-      )
-      const ws = yield* Websocket.make(server, brief)
-      assert.strictEqual((yield* Fiber.join(other)).option, "stream")
-      yield* client.write(Opcode.Text, "Hello")
-      assert.strictEqual(textOf(yield* ws.receive), "Hello")
-    }))
-
-  it.live("tells writers that wait for room", () =>
-    Effect.gen(function*() {
-      const { server } = yield* streams
-      yield* server.write(Opcode.Binary, new Uint8Array(1_000_000))
-      const waiting = yield* Effect.forkChild(
-        Effect.flip(server.write(Opcode.Text, "x")),
-        { startImmediately: true }
-      )
-      yield* Websocket.make(server, brief)
-      assert.strictEqual((yield* Fiber.join(waiting)).reason._tag, "Busy")
-    }))
-
-  it.live("sends nothing behind a Close frame that was written before", () =>
-    Effect.gen(function*() {
-      const { client, server } = yield* streams
-      yield* server.write(Opcode.Close, closeBody(4000))
-      const ws = yield* Websocket.make(server, brief)
-      assert.strictEqual((yield* Effect.flip(ws.send("x"))).reason._tag, "Closed")
-      assert.strictEqual((yield* client.read).opcode, Opcode.Close)
-    }))
-
-  it.live("ends where a reader that is told so closes the stream", () =>
-    Effect.gen(function*() {
-      const [near] = duplexPair()
-      const scope = yield* Scope.make()
-      const stream = yield* Scope.provide(WebsocketStream.make(near, { role: "server", linger: 0 }), scope)
-      yield* Effect.forkChild(Effect.catch(stream.read, () => Scope.close(scope, Exit.void)), {
-        startImmediately: true
-      })
-      const ws = yield* Websocket.make(stream, { closeDeadline: 0 })
-      assert.deepInclude((yield* Effect.flip(ws.receive)).reason, { _tag: "Closed", by: "Us" })
-      yield* ws.closed
-    }))
-
-  it.live("refuses a stream that was taken over, one that is not ours, and options out of range", () =>
-    Effect.gen(function*() {
-      const { server } = yield* streams
-      yield* Websocket.make(server, brief)
-      const { server: other } = yield* streams
-      const refused = [
-        yield* Effect.flip(Websocket.make(server)),
-        yield* Effect.flip(Websocket.make({ ...other })),
-        yield* Effect.flip(Websocket.make(other, { receiveBuffer: 0 })),
-        yield* Effect.flip(Websocket.make(other, { compression: { threshold: -1 } })),
-        yield* Effect.flip(Websocket.make(other, { compression: { level: 10 } })),
-        yield* Effect.flip(Websocket.make(other, { compression: { memLevel: 0 } }))
-      ]
-      assert.deepStrictEqual(refused.map(({ option }) => option), [
-        "stream",
-        "stream",
-        "receiveBuffer",
-        "compression.threshold",
-        "compression.level",
-        "compression.memLevel"
-      ])
-    }))
 })
 
 describe("Websocket", () => {
@@ -209,7 +71,7 @@ describe("Websocket", () => {
       yield* peer.write(Opcode.Ping, "1")
       const { opcode, payload } = yield* peer.read
       assert.deepStrictEqual([opcode, Buffer.from(payload).toString()], [Opcode.Pong, "1"])
-      assert.strictEqual(textOf(yield* ws.receive), "waits")
+      assert.strictEqual(asText(yield* ws.receive), "waits")
     }))
 
   it.live("measures a ping, and fails it with what the connection ended of", () =>
@@ -286,7 +148,7 @@ describe("Websocket", () => {
         assert.isTrue(Exit.hasDies(yield* Effect.exit(server.send(wrong))))
       }
       yield* server.send("still here")
-      assert.strictEqual(textOf(yield* client.receive), "still here")
+      assert.strictEqual(asText(yield* client.receive), "still here")
     }))
 
   it.live("knows what it said itself to a peer that broke the protocol, or broke off", () =>
@@ -313,7 +175,7 @@ describe("Websocket", () => {
         assert.strictEqual((yield* Effect.flip(client.close(code, reason))).reason._tag, "Encode")
       }
       yield* client.send("still here")
-      assert.strictEqual(textOf(yield* server.receive), "still here")
+      assert.strictEqual(asText(yield* server.receive), "still here")
     }))
 
   it.live("answers the messages ahead of a Close frame before it closes", () =>
@@ -362,7 +224,7 @@ describe("Websocket", () => {
         yield* Fiber.join(closing)
         const received = receiving === undefined ? ws.receive : Fiber.join(receiving)
         const outcome = yield* received.pipe(
-          Effect.match({ onFailure: ({ reason }) => reason._tag, onSuccess: textOf })
+          Effect.match({ onFailure: ({ reason }) => reason._tag, onSuccess: asText })
         )
         assert.strictEqual(outcome, expected)
       }
@@ -440,7 +302,7 @@ describe("Websocket", () => {
       const taken: Array<WeakRef<Message.Message>> = []
       for (let n = 0; n < 1000; n++) {
         const message = yield* ws.receive
-        assert.strictEqual(textOf(message), `${n}`)
+        assert.strictEqual(asText(message), `${n}`)
         taken.push(new WeakRef(message))
         if (n % 2 === 0) yield* send(n + 4)
       }
@@ -452,7 +314,7 @@ describe("Websocket", () => {
       const { client, server } = yield* pair
       yield* client.sendStream("text", Stream.make("a", "b", "c"))
       yield* client.sendStream("binary", Stream.empty)
-      assert.strictEqual(textOf(yield* server.receive), "abc")
+      assert.strictEqual(asText(yield* server.receive), "abc")
       assert.strictEqual((yield* server.receive).payload.length, 0)
       const failing = Stream.concat(Stream.make("begun"), Stream.fail("broken"))
       assert.strictEqual(yield* Effect.flip(client.sendStream("text", failing)), "broken")
@@ -468,6 +330,6 @@ describe("Websocket", () => {
         concurrency: "unbounded"
       })
       const received = yield* Stream.runCollect(Stream.take(server.messages, 3))
-      assert.sameMembers(received.map(textOf), ["123", "x", "123"])
+      assert.sameMembers(received.map(asText), ["123", "x", "123"])
     }))
 })

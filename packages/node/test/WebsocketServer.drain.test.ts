@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Message } from "@websocket-stream/core/Message"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
 import * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
@@ -13,12 +12,11 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as Certificate from "./support/certificate.ts"
+import { asText } from "./support/frames.ts"
 import { dial, dialSecurely, exchange, parse, request } from "./support/http.ts"
 import { refusal } from "./support/refusal.ts"
 import { knock, listening, local, logging, manyTurns, type Options, takeClose, until } from "./support/server.ts"
 import { assertWaiting, event, reasonOf, takeAll } from "./support/streams.ts"
-
-const textOf = (message: Message): string => Buffer.from(message.payload).toString()
 
 /** A server in a scope of its own, and its handler as a layer has it: closed first. */
 const building = Effect.fnUntraced(function*<A, E, RA>(
@@ -140,13 +138,13 @@ describe("The end of a server", () => {
           yield* ws.receive
           yield* Deferred.succeed(begun, undefined)
           yield* Deferred.await(gate)
-          for (;;) received.push(textOf(yield* ws.receive))
+          for (;;) received.push(asText(yield* ws.receive))
         }), anybody)
       const ws = yield* WebsocketClient.connect(url)
       yield* ws.sendAll(["one", "two", "three"])
       yield* Deferred.await(begun)
       const closing = yield* close
-      assert.strictEqual(textOf(yield* ws.receive), "last words")
+      assert.strictEqual(asText(yield* ws.receive), "last words")
       yield* reasonOf(ws.receive)
       yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(closing)

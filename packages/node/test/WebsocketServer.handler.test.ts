@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Frame from "@websocket-stream/core/Frame"
-import type { Message } from "@websocket-stream/core/Message"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import { OpenError } from "@websocket-stream/node/WebsocketError"
@@ -12,12 +11,10 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { encode, text } from "./support/frames.ts"
+import { asText, encode, text } from "./support/frames.ts"
 import { dial, exchange, request } from "./support/http.ts"
 import { admitting, knock, listening, type Log, logging, serving, takeHead } from "./support/server.ts"
 import { event, reasonOf, takeBytes } from "./support/streams.ts"
-
-const textOf = (message: Message): string => Buffer.from(message.payload).toString()
 
 type Handler = WebsocketServer.Handler<void, unknown, WebsocketRequest.WebsocketRequest | Scope.Scope>
 
@@ -114,7 +111,7 @@ describe("The end of a handler", () => {
           })
       })
       const ws = yield* WebsocketClient.connect(server.url)
-      assert.strictEqual(textOf(yield* ws.receive), "the last word")
+      assert.strictEqual(asText(yield* ws.receive), "the last word")
       assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 1000 })
       assert.deepStrictEqual(released, ["what the handler acquired", "what admission acquired"])
     }))
@@ -122,13 +119,13 @@ describe("The end of a handler", () => {
   it.live("closes its connection alone", () =>
     Effect.gen(function*() {
       const { url } = yield* serving((ws) =>
-        Stream.runForEach(ws.messages, (message) => textOf(message) === "end" ? Effect.interrupt : ws.send(message))
+        Stream.runForEach(ws.messages, (message) => asText(message) === "end" ? Effect.interrupt : ws.send(message))
       )
       const [one, two] = yield* Effect.replicateEffect(WebsocketClient.connect(url), 2)
       yield* one!.send("end")
       yield* reasonOf(one!.receive)
       yield* two!.send("still here")
-      assert.strictEqual(textOf(yield* two!.receive), "still here")
+      assert.strictEqual(asText(yield* two!.receive), "still here")
     }))
 })
 
@@ -261,7 +258,7 @@ describe("What comes with the request, behind it", () => {
   const early = Buffer.concat([Buffer.from(request()), encode("server", text("one"), text("two"))])
   const expectBoth: Handler = (ws) =>
     Effect.gen(function*() {
-      for (const expected of ["one", "two"]) assert.strictEqual(textOf(yield* ws.receive), expected)
+      for (const expected of ["one", "two"]) assert.strictEqual(asText(yield* ws.receive), expected)
       yield* ws.send("both")
     })
   const takeBoth = Effect.fnUntraced(function*(socket: Parameters<typeof takeHead>[0]) {

@@ -1,17 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Message } from "@websocket-stream/core/Message"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Socket } from "node:net"
+import { asText } from "./support/frames.ts"
 import { dial, exchange, request, serve } from "./support/http.ts"
 import { serving, takeClose, takeHead, turn } from "./support/server.ts"
 import { Steps } from "./support/stepping.ts"
 import { event, reasonOf } from "./support/streams.ts"
-
-const textOf = (message: Message): string => Buffer.from(message.payload).toString()
 
 describe("The interruption of run", () => {
   it.live("leaves the server listening: clients wait for the next to run, and are nobody else's", () =>
@@ -40,13 +38,13 @@ describe("The interruption of run", () => {
       const one = yield* WebsocketClient.connect(url)
       const second = yield* Effect.forkScoped(server.run(greet("second")), { startImmediately: true })
       const two = yield* WebsocketClient.connect(url)
-      assert.deepStrictEqual([textOf(yield* one.receive), textOf(yield* two.receive)], ["first", "second"])
+      assert.deepStrictEqual([asText(yield* one.receive), asText(yield* two.receive)], ["first", "second"])
       yield* Fiber.interrupt(second)
       assert.deepInclude(yield* reasonOf(two.receive), { _tag: "Closed", code: 1001 })
       yield* one.send("still here")
-      assert.strictEqual(textOf(yield* one.receive), "still here")
+      assert.strictEqual(asText(yield* one.receive), "still here")
       const three = yield* WebsocketClient.connect(url)
-      assert.strictEqual(textOf(yield* three.receive), "first")
+      assert.strictEqual(asText(yield* three.receive), "first")
       yield* Fiber.interrupt(first)
     }))
 

@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Message } from "@websocket-stream/core/Message"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import type * as WebsocketError from "@websocket-stream/node/WebsocketError"
 import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
@@ -12,10 +11,9 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { asText } from "./support/frames.ts"
 
 const local = { host: "127.0.0.1", port: 0 }
-
-const textOf = (message: Message): string => Buffer.from(message.payload).toString()
 
 /** Why the connection ended, as `receive` tells. */
 const closeOf = (error: WebsocketError.ReadError) =>
@@ -39,7 +37,7 @@ describe("WebsocketServer.run", () => {
         })
       )
       const ws = yield* WebsocketClient.connect(`${url}a/c?b=1%202`, { subprotocols: ["x", "y"] })
-      assert.deepStrictEqual(JSON.parse(textOf(yield* ws.receive)), [
+      assert.deepStrictEqual(JSON.parse(asText(yield* ws.receive)), [
         "/a/c?b=1%202",
         "/a/c",
         "1 2",
@@ -96,7 +94,7 @@ describe("WebsocketServer.run", () => {
       yield* Effect.forkScoped(server.run((ws, { name }) => ws.send(name), { admit }), { startImmediately: true })
       const url = WebsocketServer.url(server.address)
       const ws = yield* WebsocketClient.connect(`${url}?name=Ada`)
-      assert.strictEqual(textOf(yield* ws.receive), "Ada")
+      assert.strictEqual(asText(yield* ws.receive), "Ada")
       const response = yield* Effect.promise(() => refusal(url))
       assert.deepStrictEqual(response, { status: 401, authenticate: "Basic", body: "who?" })
     }))
@@ -109,7 +107,7 @@ describe("WebsocketServer.run", () => {
       })
       yield* Effect.forkScoped(server.run((ws) => ws.send("at last")))
       const ws = yield* Fiber.join(connecting)
-      assert.strictEqual(textOf(yield* ws.receive), "at last")
+      assert.strictEqual(asText(yield* ws.receive), "at last")
     }))
 
   it.live("asks the peers to leave when it is interrupted, and waits for the handlers", () =>
@@ -144,7 +142,7 @@ describe("WebsocketServer.layer", () => {
       const url = WebsocketServer.url(Context.get(context, WebsocketServer.WebsocketServer).address)
       const ws = yield* WebsocketClient.connect(url)
       yield* ws.send("Hello")
-      assert.strictEqual(textOf(yield* ws.receive), "Hello")
+      assert.strictEqual(asText(yield* ws.receive), "Hello")
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
       assert.strictEqual(closeOf(yield* Effect.flip(ws.receive)), 1001)
       yield* Fiber.join(closing)

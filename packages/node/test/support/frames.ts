@@ -10,8 +10,8 @@ import { concat, noise } from "../../../core/test/support/bytes.ts"
 
 export const text = (payload: string): Frame.Frame => Frame.make(Opcode.Text, new TextEncoder().encode(payload))
 
-/** The payload of a frame, as text. */
-export const asText = ({ payload }: Frame.Frame): string => new TextDecoder().decode(payload)
+/** The payload of a frame or a message, as text. */
+export const asText = ({ payload }: { readonly payload: Uint8Array }): string => new TextDecoder().decode(payload)
 
 /** The bytes that a peer sends to us, who are `role`. A peer that is a client masks, always with the same key. */
 export const encode = (role: Role, ...frames: ReadonlyArray<Frame.Frame>): Uint8Array =>

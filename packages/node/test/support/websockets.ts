@@ -1,9 +1,11 @@
 /** Our end of a connection as a `Websocket`, whose peer is the test. */
 import * as Websocket from "@websocket-stream/node/Websocket"
+import * as WebsocketStream from "@websocket-stream/node/WebsocketStream"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import { duplexPair } from "node:stream"
 import { Scripted } from "./scripted.ts"
 import { make } from "./streams.ts"
 
@@ -18,6 +20,20 @@ export const withoutTakeover: Websocket.Options = {
     clientMaxWindowBits: 15
   }
 }
+
+/** Both ends of a connection as streams of frames. */
+export const streams = Effect.gen(function*() {
+  const [near, far] = duplexPair()
+  const client = yield* WebsocketStream.make(near, { role: "client" })
+  const server = yield* WebsocketStream.make(far, { role: "server" })
+  return { client, server }
+})
+
+/** For a peer that reads frames, and does not agree to close. */
+export const brief: Websocket.Options = { closeDeadline: "100 millis" }
+
+/** What a Close frame carries. */
+export const closeBody = (code: number): Uint8Array => Uint8Array.of(code >>> 8, code)
 
 /** A server's, over a scripted stream. Its scope waits for nobody. */
 export const scripted = Effect.fnUntraced(function*(

@@ -1,0 +1,138 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Frame from "@websocket-stream/core/Frame"
+import * as Opcode from "@websocket-stream/core/Opcode"
+import * as Websocket from "@websocket-stream/node/Websocket"
+import * as WebsocketStream from "@websocket-stream/node/WebsocketStream"
+import * as Arr from "effect/Array"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { duplexPair } from "node:stream"
+import { asText } from "./support/frames.ts"
+import * as Pairs from "./support/pairs.ts"
+import { brief, closeBody, streams } from "./support/websockets.ts"
+
+describe("Websocket.make", () => {
+  it.live("takes the stream over: its own operations fail with Busy, those that wait as well", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* streams
+      const waiting = yield* Effect.forkChild(Effect.flip(server.read), { startImmediately: true })
+      const running = yield* Effect.forkChild(Effect.flip(server.runForEach(() => Effect.void)), {
+        startImmediately: true
+      })
+      const ws = yield* Websocket.make(server, brief)
+      const reasons = [
+        yield* Fiber.join(waiting),
+        yield* Fiber.join(running),
+        yield* Effect.flip(server.read),
+        yield* Effect.flip(server.readAll),
+        yield* Effect.flip(server.awaitReadable),
+        yield* Effect.flip(server.write(Opcode.Text, "x")),
+        yield* Effect.flip(server.writeAll([Frame.make(Opcode.Text, new Uint8Array(0))])),
+        yield* Effect.flip(server.awaitWritable),
+        yield* Effect.flip(server.setMode("NonBlock"))
+      ].map(({ reason }) => reason._tag)
+      assert.deepStrictEqual([...new Set(reasons)], ["Busy"])
+      yield* client.write(Opcode.Text, "Hello")
+      assert.strictEqual(asText(yield* ws.receive), "Hello")
+    }))
+
+  it.live("begins with what the stream had read already", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* streams
+      yield* client.writeAll(Arr.map(Arr.make(1, 2, 3), (byte) => Frame.make(Opcode.Binary, Uint8Array.of(byte))))
+      yield* server.awaitReadable
+      const ws = yield* Websocket.make(server, brief)
+      const received = yield* Stream.runCollect(Stream.take(ws.messages, 3))
+      assert.deepStrictEqual(received.map(({ payload }) => [...payload]), [[1], [2], [3]])
+    }))
+
+  for (const [kind, pair] of Pairs.kinds) {
+    it.live(`may be made by a fiber that a frame has woken, and goes on with what comes next: ${kind}`, () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* pair
+        const server = yield* WebsocketStream.make(ours, { role: "server" })
+        const client = yield* WebsocketStream.make(peer, { role: "client" })
+        const made = yield* Effect.forkChild(
+          Effect.flatMap(server.read, () => Websocket.make(server, brief)),
+          { startImmediately: true }
+        )
+        yield* client.write(Opcode.Text, "first")
+        const ws = yield* Fiber.join(made)
+        yield* client.write(Opcode.Text, "Hello")
+        assert.strictEqual(asText(yield* ws.receive), "Hello")
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("is the only one, whoever is woken by its making and wants to take the stream, too", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* streams
+      const other = yield* Effect.forkChild(
+        Effect.flip(Effect.catchTag(server.read, "ReadError", () => Websocket.make(server, brief))),
+        { startImmediately: true }
+      )
+      const ws = yield* Websocket.make(server, brief)
+      assert.strictEqual((yield* Fiber.join(other)).option, "stream")
+      yield* client.write(Opcode.Text, "Hello")
+      assert.strictEqual(asText(yield* ws.receive), "Hello")
+    }))
+
+  it.live("tells writers that wait for room", () =>
+    Effect.gen(function*() {
+      const { server } = yield* streams
+      yield* server.write(Opcode.Binary, new Uint8Array(1_000_000))
+      const waiting = yield* Effect.forkChild(
+        Effect.flip(server.write(Opcode.Text, "x")),
+        { startImmediately: true }
+      )
+      yield* Websocket.make(server, brief)
+      assert.strictEqual((yield* Fiber.join(waiting)).reason._tag, "Busy")
+    }))
+
+  it.live("sends nothing behind a Close frame that was written before", () =>
+    Effect.gen(function*() {
+      const { client, server } = yield* streams
+      yield* server.write(Opcode.Close, closeBody(4000))
+      const ws = yield* Websocket.make(server, brief)
+      assert.strictEqual((yield* Effect.flip(ws.send("x"))).reason._tag, "Closed")
+      assert.strictEqual((yield* client.read).opcode, Opcode.Close)
+    }))
+
+  it.live("ends where a reader that is told so closes the stream", () =>
+    Effect.gen(function*() {
+      const [near] = duplexPair()
+      const scope = yield* Scope.make()
+      const stream = yield* Scope.provide(WebsocketStream.make(near, { role: "server", linger: 0 }), scope)
+      yield* Effect.forkChild(Effect.catch(stream.read, () => Scope.close(scope, Exit.void)), {
+        startImmediately: true
+      })
+      const ws = yield* Websocket.make(stream, { closeDeadline: 0 })
+      assert.deepInclude((yield* Effect.flip(ws.receive)).reason, { _tag: "Closed", by: "Us" })
+      yield* ws.closed
+    }))
+
+  it.live("refuses a stream that was taken over, one that is not ours, and options out of range", () =>
+    Effect.gen(function*() {
+      const { server } = yield* streams
+      yield* Websocket.make(server, brief)
+      const { server: other } = yield* streams
+      const refused = [
+        yield* Effect.flip(Websocket.make(server)),
+        yield* Effect.flip(Websocket.make({ ...other })),
+        yield* Effect.flip(Websocket.make(other, { receiveBuffer: 0 })),
+        yield* Effect.flip(Websocket.make(other, { compression: { threshold: -1 } })),
+        yield* Effect.flip(Websocket.make(other, { compression: { level: 10 } })),
+        yield* Effect.flip(Websocket.make(other, { compression: { memLevel: 0 } }))
+      ]
+      assert.deepStrictEqual(refused.map(({ option }) => option), [
+        "stream",
+        "stream",
+        "receiveBuffer",
+        "compression.threshold",
+        "compression.level",
+        "compression.memLevel"
+      ])
+    }))
+})
