@@ -18,7 +18,7 @@ import type { Inflated, Inflater } from "./deflate.ts"
 import type { MessageSettings } from "./messageOptions.ts"
 import { MessageQueue } from "./messageQueue.ts"
 import type { Piece, PieceReader, PieceSource } from "./pieceReader.ts"
-import { PieceRouting } from "./pieceRouting.ts"
+import { type Dropping, PieceRouting } from "./pieceRouting.ts"
 import type { Port } from "./port.ts"
 import { untraced } from "./untraced.ts"
 
@@ -56,9 +56,7 @@ export class MessageReader extends MessageQueue implements PieceSource {
   private given = 0
   private isInflating = false
   private isParsing = false
-  private drops = false
-  // One was dropped: what is received has no gap, so that all behind it are.
-  private hasDropped = false
+  private dropping: Dropping = "Nothing"
   // There is no more than what was read, and that is looked at whoever may receive it.
   private isConcluding = false
   // A Close frame or an error behind messages that nobody has answered yet.
@@ -155,7 +153,7 @@ export class MessageReader extends MessageQueue implements PieceSource {
 
   /** We have closed: from the first message on that nobody waits for all are dropped, so that the peer's Close frame is reached. */
   dropUnawaited(): void {
-    this.drops = true
+    if (!this.drops) this.dropping = "Unawaited"
     this.settle()
     this.parse()
     this.pullPort()
@@ -268,6 +266,10 @@ export class MessageReader extends MessageQueue implements PieceSource {
     return this.hasItem || this.isTaking || this.pieces?.isUntaken === true
   }
 
+  private get drops(): boolean {
+    return this.dropping !== "Nothing"
+  }
+
   private get isByPieces(): boolean {
     return this.pieces?.isActive === true
   }
@@ -313,7 +315,7 @@ export class MessageReader extends MessageQueue implements PieceSource {
 
   private receivePiece(piece: Piece): void {
     if (piece.last) this.count()
-    if (this.pieces!.receive(piece, this.drops, this.hasDropped)) this.hasDropped = true
+    if (this.pieces!.receive(piece, this.dropping)) this.dropping = "All"
   }
 
   private enqueue(message: Message.Message): void {
@@ -322,7 +324,7 @@ export class MessageReader extends MessageQueue implements PieceSource {
       return this.receivePiece({ opcode: message.opcode, payload: message.payload, last: true })
     }
     this.count()
-    if (this.drops && (this.hasDropped || !this.isAwaited)) this.hasDropped = true
+    if (this.dropping === "All" || (this.drops && !this.isAwaited)) this.dropping = "All"
     else this.add(message)
   }
 

@@ -4,6 +4,9 @@ import type * as Exit from "effect/Exit"
 import type { ReadError } from "../WebsocketError.ts"
 import { type Piece, PieceReader, type PieceSource } from "./pieceReader.ts"
 
+/** Which messages are dropped: once we have closed what nobody waits for, and behind the first of those all, so that there is no gap. */
+export type Dropping = "Nothing" | "Unawaited" | "All"
+
 export class PieceRouting {
   // Whether the rest of a message is still to come that nobody receives any more.
   private isDropping = false
@@ -46,11 +49,11 @@ export class PieceRouting {
   }
 
   /** Answers whether it begins a message that is dropped, as nobody waits for it, or as one before it was. */
-  receive(piece: Piece, onlyIfAwaited: boolean, hasDropped: boolean): boolean {
+  receive(piece: Piece, dropping: Dropping): boolean {
     const { current, isDropping } = this
     // Where nobody waits, whoever may come to is there for the end.
-    const isUnwanted = onlyIfAwaited && !isDropping && current?.opcode === undefined &&
-      (hasDropped || current?.isAwaited !== true)
+    const isUnwanted = dropping !== "Nothing" && !isDropping && current?.opcode === undefined &&
+      (dropping === "All" || current?.isAwaited !== true)
     const drops = current === undefined || isDropping || isUnwanted
     this.isDropping = drops && !piece.last
     if (drops) return isUnwanted

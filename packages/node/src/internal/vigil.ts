@@ -27,18 +27,24 @@ export interface Watch {
   readonly timepiece: Timepiece
 }
 
+/** What is known of a connection that is closing or has ended. */
+interface Leaving {
+  readonly since: number
+  /** Bytes, when they were last looked at. */
+  unread: number
+  isOverrun: boolean
+}
+
 export class Vigil implements Swept {
   readonly stream: MessageStream
-  /** Whether the handler has gone on for too long when its connection had ended. */
-  isOverrun = false
   private readonly watch: Watch
   private readonly watched: Watched
   private readonly openedAt: number
   private heardAt: number
   private takenAt: number
   private pingedAt: number
-  private left = 0
-  private closingSince: number | undefined = undefined
+  // Made when that begins: a connection that is idle weighs 16 bytes less.
+  private leaving: Leaving | undefined = undefined
 
   constructor(stream: MessageStream, watch: Watch, watched: Watched) {
     this.stream = stream
@@ -49,6 +55,11 @@ export class Vigil implements Swept {
       this.takenAt =
       this.pingedAt =
         watch.timepiece.millis()
+  }
+
+  /** Whether the handler has gone on for too long when its connection had ended. */
+  get isOverrun(): boolean {
+    return this.leaving?.isOverrun === true
   }
 
   sweep(now: number): void {
@@ -75,14 +86,14 @@ export class Vigil implements Swept {
 
   private sweepClosing(now: number): void {
     const { closeDeadline, handlerDeadline } = this.watch.deadlines
-    this.closingSince ??= this.heardAt = now
-    if (hasPassed(this.closingSince, closeDeadline, now)) this.stream.cut(timedOut("did not close", closeDeadline))
+    const leaving = this.leaving ??= { since: this.heardAt = now, unread: 0, isOverrun: false }
+    if (hasPassed(leaving.since, closeDeadline, now)) this.stream.cut(timedOut("did not close", closeDeadline))
     // What was there when the peer left may take its time, as long as it is received.
     const { bufferedBytes } = this.stream
-    if (bufferedBytes !== this.left) this.heardAt = now
-    this.left = bufferedBytes
-    if (!this.isOverrun && hasPassed(this.heardAt, handlerDeadline, now)) {
-      this.isOverrun = true
+    if (bufferedBytes !== leaving.unread) this.heardAt = now
+    leaving.unread = bufferedBytes
+    if (!leaving.isOverrun && hasPassed(this.heardAt, handlerDeadline, now)) {
+      leaving.isOverrun = true
       this.watched.interrupt()
     }
   }
