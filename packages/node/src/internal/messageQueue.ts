@@ -31,7 +31,6 @@ export abstract class MessageQueue extends Supply<Message.Message> {
 
   override shiftAll(): NonEmptyReadonlyArray<Message.Message> {
     const messages = this.taken === 0 ? this.queue : this.queue.slice(this.taken)
-    this.queued = 0
     this.refill()
     while (this.hasItem) messages.push(this.shift())
     if (!Arr.isArrayNonEmpty(messages)) throw new TypeError("there is a message")
@@ -51,8 +50,7 @@ export abstract class MessageQueue extends Supply<Message.Message> {
   }
 
   private refill(): void {
-    this.queue = none
-    this.taken = 0
+    this.forgetQueue()
     this.emptied()
   }
 }

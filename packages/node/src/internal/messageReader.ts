@@ -15,10 +15,11 @@ import { isUtf8 } from "node:buffer"
 import { type Io, Protocol, ReadError } from "../WebsocketError.ts"
 import { abnormal, closedAs } from "./closed.ts"
 import type { Inflated, Inflater } from "./deflate.ts"
+import { type Dropping, isDropped } from "./dropping.ts"
 import type { MessageSettings } from "./messageOptions.ts"
 import { MessageQueue } from "./messageQueue.ts"
 import type { Piece, PieceReader, PieceSource } from "./pieceReader.ts"
-import { type Dropping, PieceRouting } from "./pieceRouting.ts"
+import { PieceRouting } from "./pieceRouting.ts"
 import type { Port } from "./port.ts"
 import { untraced } from "./untraced.ts"
 
@@ -324,7 +325,7 @@ export class MessageReader extends MessageQueue implements PieceSource {
       return this.receivePiece({ opcode: message.opcode, payload: message.payload, last: true })
     }
     this.count()
-    if (this.dropping === "All" || (this.drops && !this.isAwaited)) this.dropping = "All"
+    if (isDropped(this.dropping, this.isAwaited)) this.dropping = "All"
     else this.add(message)
   }
 

@@ -2,10 +2,8 @@
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { ReadError } from "../WebsocketError.ts"
+import { type Dropping, isDropped } from "./dropping.ts"
 import { type Piece, PieceReader, type PieceSource } from "./pieceReader.ts"
-
-/** Which messages are dropped: once we have closed what nobody waits for, and behind the first of those all, so that there is no gap. */
-export type Dropping = "Nothing" | "Unawaited" | "All"
 
 export class PieceRouting {
   // Whether the rest of a message is still to come that nobody receives any more.
@@ -52,8 +50,8 @@ export class PieceRouting {
   receive(piece: Piece, dropping: Dropping): boolean {
     const { current, isDropping } = this
     // Where nobody waits, whoever may come to is there for the end.
-    const isUnwanted = dropping !== "Nothing" && !isDropping && current?.opcode === undefined &&
-      (dropping === "All" || current?.isAwaited !== true)
+    const isUnwanted = !isDropping && current?.opcode === undefined &&
+      isDropped(dropping, current?.isAwaited === true)
     const drops = current === undefined || isDropping || isUnwanted
     this.isDropping = drops && !piece.last
     if (drops) return isUnwanted
