@@ -7,11 +7,10 @@ import type { ReadError } from "@websocket-stream/node/WebsocketError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { MessageStream } from "../src/internal/messageStream.ts"
-import { decode, encode, text } from "./support/frames.ts"
+import { closeFrame, decode, encode, text } from "./support/frames.ts"
 import { Scripted } from "./support/scripted.ts"
 import { assertWaiting, make, park, reasonOf, turns } from "./support/streams.ts"
 import { scripted, type Ws } from "./support/websockets.ts"
@@ -46,7 +45,6 @@ describe("A peer that does not agree to close", () => {
 })
 
 describe("A peer that still sends when it was told to close", () => {
-  const closeFrame = Frame.make(Opcode.Close, Result.getOrThrow(Close.encode(Close.make(1000))))
   const dropped: ReadonlyArray<readonly [what: string, frames: ReadonlyArray<Frame.Frame>]> = [
     ["a message", [text("dropped")]],
     ["fragments", [{ ...text("drop"), fin: false }, Frame.make(Opcode.Continuation, new Uint8Array(3))]]
@@ -68,7 +66,7 @@ describe("A peer that still sends when it was told to close", () => {
           for (const frame of frames) duplex.push(encode("server", frame))
           yield* turns
           const receiving = yield* park(reasonOf(receive(ws)))
-          for (const frame of [text("behind it"), closeFrame]) duplex.push(encode("server", frame))
+          for (const frame of [text("behind it"), closeFrame(1000)]) duplex.push(encode("server", frame))
           assert.deepInclude(yield* Fiber.join(receiving), { _tag: "Closed", code: 1000 })
           yield* Fiber.join(closing)
         }))
@@ -134,7 +132,7 @@ describe("A close of ours", () => {
       const closing = yield* park(ws.close(4000))
       duplex.push(encode("server", text("too late")))
       yield* turns
-      duplex.push(encode("server", Frame.make(Opcode.Close, Result.getOrThrow(Close.encode(Close.make(4000))))))
+      duplex.push(encode("server", closeFrame(4000)))
       yield* turns
       assert.deepStrictEqual(closing.pollUnsafe(), Exit.succeed(Close.make(4000)))
       assert.deepInclude(yield* ws.receive, { _tag: "Text", text: "unread" })

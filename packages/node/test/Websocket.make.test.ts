@@ -10,9 +10,9 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { duplexPair } from "node:stream"
-import { asText } from "./support/frames.ts"
+import { asText, closeFrame } from "./support/frames.ts"
 import * as Pairs from "./support/pairs.ts"
-import { brief, closeBody, streams } from "./support/websockets.ts"
+import { brief, streams } from "./support/websockets.ts"
 
 describe("Websocket.make", () => {
   it.live("takes the stream over: its own operations fail with Busy, those that wait as well", () =>
@@ -94,7 +94,7 @@ describe("Websocket.make", () => {
   it.live("sends nothing behind a Close frame that was written before", () =>
     Effect.gen(function*() {
       const { client, server } = yield* streams
-      yield* server.write(Opcode.Close, closeBody(4000))
+      yield* server.writeAll([closeFrame(4000)])
       const ws = yield* Websocket.make(server, brief)
       assert.strictEqual((yield* Effect.flip(ws.send("x"))).reason._tag, "Closed")
       assert.strictEqual((yield* client.read).opcode, Opcode.Close)

@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Close from "@websocket-stream/core/Close"
 import * as CloseCode from "@websocket-stream/core/CloseCode"
 import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
@@ -8,15 +7,13 @@ import * as WebsocketStream from "@websocket-stream/node/WebsocketStream"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { duplexPair } from "node:stream"
-import { constants, deflateRawSync } from "node:zlib"
-import { decode, encode } from "./support/frames.ts"
+import { closeFrame, decode, encode } from "./support/frames.ts"
 import type { Scripted } from "./support/scripted.ts"
 import { park, reasonOf, turns } from "./support/streams.ts"
-import { scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
+import { deflated, scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
 
 const pair = Effect.gen(function*() {
   const [near, far] = duplexPair()
@@ -36,8 +33,6 @@ const begin = Effect.fnUntraced(function*(duplex: Scripted, ws: Ws, first = frag
   yield* tell(duplex, first)
   return yield* Fiber.join(receiving)
 })
-
-const closePayload = (code: number): Uint8Array => Result.getOrThrow(Close.encode(Close.make(code)))
 
 const asText = (pieces: ReadonlyArray<Uint8Array>): string => Buffer.concat(pieces).toString()
 
@@ -69,11 +64,8 @@ describe("Websocket.receiveStream", () => {
   it.effect("gives a compressed message as one piece, to who waits for it", () =>
     Effect.gen(function*() {
       const { duplex, ws } = yield* scripted(withoutTakeover)
-      const deflated = deflateRawSync(Buffer.from("compressed"), { finishFlush: constants.Z_SYNC_FLUSH }).subarray(
-        0,
-        -4
-      )
-      const { pieces, type } = yield* begin(duplex, ws, Frame.make(Opcode.Text, deflated, { rsv1: true }))
+      const message = Frame.make(Opcode.Text, deflated(Buffer.from("compressed")), { rsv1: true })
+      const { pieces, type } = yield* begin(duplex, ws, message)
       assert.strictEqual(type, "text")
       assert.strictEqual(asText(yield* Stream.runCollect(pieces)), "compressed")
       duplex.destroy()
@@ -95,7 +87,7 @@ describe("Websocket.receiveStream", () => {
         yield* peer.write(text === "a" ? Opcode.Text : Opcode.Continuation, text, { fin })
         yield* Effect.yieldNow
       }
-      yield* peer.write(Opcode.Close, closePayload(4000))
+      yield* peer.writeAll([closeFrame(4000)])
       const [first, second] = yield* Fiber.join(received)
       assert.deepStrictEqual(first, Exit.succeed("abc"))
       assert.strictEqual(second.reason._tag, "Closed")
@@ -113,7 +105,7 @@ describe("Websocket.receiveStream", () => {
       yield* peer.writeAll([fragment(Opcode.Text, "by", false), fragment(Opcode.Continuation, "gone", true)])
       const end = yield* Effect.forkScoped(Effect.exit(late), { startImmediately: true })
       yield* peer.read
-      yield* peer.write(Opcode.Close, closePayload(4000))
+      yield* peer.writeAll([closeFrame(4000)])
       yield* Fiber.join(end)
       yield* Fiber.join(closing)
     }))
@@ -199,7 +191,7 @@ describe("Websocket.receiveStream", () => {
       const { duplex, ws } = yield* scripted()
       const { pieces } = yield* begin(duplex, ws)
       const waiting = yield* park(Effect.flip(ws.receiveStream))
-      yield* tell(duplex, Frame.make(Opcode.Close, closePayload(4000)))
+      yield* tell(duplex, closeFrame(4000))
       assert.deepInclude((yield* Fiber.join(waiting)).reason, { _tag: "Closed", code: 4000 })
       assert.strictEqual(asText(yield* Stream.runCollect(Stream.take(pieces, 1))), "begun")
     }))
@@ -208,7 +200,7 @@ describe("Websocket.receiveStream", () => {
     Effect.gen(function*() {
       const { duplex, ws } = yield* scripted({ closeDeadline: "1 minute" })
       const { pieces } = yield* begin(duplex, ws)
-      yield* tell(duplex, fragment(Opcode.Continuation, "", true), Frame.make(Opcode.Close, closePayload(4000)))
+      yield* tell(duplex, fragment(Opcode.Continuation, "", true), closeFrame(4000))
       assert.deepStrictEqual(decode("server", duplex.sentBytes), [])
       yield* Effect.andThen(Stream.runDrain(pieces), ws.send("answer"))
       assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 4000 })
@@ -225,7 +217,7 @@ describe("Websocket.receiveStream", () => {
         const { duplex, ws } = yield* scripted({ receiveBuffer: 1, closeDeadline: "1 minute" })
         const { pieces } = yield* Scope.provide(begin(duplex, ws), yield* Scope.make())
         // Behind as many bytes as it holds.
-        yield* tell(duplex, fragment(Opcode.Continuation, "more", false), Frame.make(Opcode.Close, closePayload(1000)))
+        yield* tell(duplex, fragment(Opcode.Continuation, "more", false), closeFrame(1000))
         duplex.push(null)
         return pieces
       }))
@@ -244,7 +236,7 @@ describe("Websocket.receiveStream", () => {
       yield* tell(duplex, fragment(Opcode.Text, "another", true))
       assert.strictEqual((yield* Fiber.join(reading))._tag, "Protocol")
       assert.deepStrictEqual(decode("server", duplex.sentBytes).map(({ payload }) => [...payload.subarray(0, 2)]), [
-        [...closePayload(CloseCode.ProtocolError)]
+        [...closeFrame(CloseCode.ProtocolError).payload]
       ])
     }))
 

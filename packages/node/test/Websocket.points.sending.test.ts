@@ -8,14 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import { duplexPair } from "node:stream"
-import { asText, decode, encode, text } from "./support/frames.ts"
+import { asText, closeFrame, decode, encode, text } from "./support/frames.ts"
 import { everywhere, type Outcome, waitersIn } from "./support/interrupting.ts"
 import { Scripted } from "./support/scripted.ts"
 import { reasonOf, turns } from "./support/streams.ts"
 import { scripted, type Ws } from "./support/websockets.ts"
-
-const closeFrame = (code: number, reason = ""): Frame.Frame =>
-  Frame.make(Opcode.Close, Buffer.from([code >> 8, code & 0xff, ...Buffer.from(reason)]))
 
 const codeOf = ({ payload }: Frame.Frame): number => payload[0]! * 256 + payload[1]!
 
@@ -149,7 +146,7 @@ describe("an interruption at any point of", { timeout: 60_000 }, () => {
           assert.strictEqual(waitersIn(ws), 0)
           yield* ws.send(third)
           const received: Array<string> = []
-          while (received.at(-1) !== third) received.push(Buffer.from((yield* peer.receive).payload).toString())
+          while (received.at(-1) !== third) received.push(asText(yield* peer.receive))
           if (isTold || received.length > 2) assert.deepStrictEqual(received, [first, second, third])
           else assert.deepStrictEqual(received, [first, third])
         })

@@ -18,9 +18,9 @@ import { TestClock } from "effect/testing"
 import { randomBytes } from "node:crypto"
 import { duplexPair } from "node:stream"
 import { isCollected } from "../../core/test/support/garbage.ts"
-import { asText, decode } from "./support/frames.ts"
+import { asText, closeFrame, decode } from "./support/frames.ts"
 import { turns } from "./support/streams.ts"
-import { brief, closeBody, scripted, streams } from "./support/websockets.ts"
+import { brief, scripted, streams } from "./support/websockets.ts"
 
 /** A client that reads and writes frames, and a server that receives and sends messages. */
 const withPeer = (options?: Websocket.Options) =>
@@ -92,7 +92,7 @@ describe("Websocket", () => {
       const pinging = yield* Effect.forEach(["1", "2"], (payload) =>
         Effect.forkChild(ws.ping(Buffer.from(payload)), { startImmediately: true }))
       const pings = [yield* peer.read, yield* peer.read]
-      yield* peer.writeAll([Frame.make(Opcode.Pong, pings[1]!.payload), Frame.make(Opcode.Close, closeBody(4000))])
+      yield* peer.writeAll([Frame.make(Opcode.Pong, pings[1]!.payload), closeFrame(4000)])
       yield* Fiber.joinAll(pinging)
     }))
 
@@ -103,7 +103,7 @@ describe("Websocket", () => {
       const pinging = yield* Effect.forkChild(ws.ping(payload), { startImmediately: true })
       const ping = yield* peer.read
       payload.fill(0)
-      yield* peer.writeAll([Frame.make(Opcode.Pong, ping.payload), Frame.make(Opcode.Close, closeBody(4000))])
+      yield* peer.writeAll([Frame.make(Opcode.Pong, ping.payload), closeFrame(4000)])
       // Fails with the end where the pong was none.
       yield* Fiber.join(pinging)
     }))
@@ -185,7 +185,7 @@ describe("Websocket", () => {
       yield* peer.writeAll([
         Frame.make(Opcode.Text, Buffer.from("1")),
         Frame.make(Opcode.Text, Buffer.from("2")),
-        Frame.make(Opcode.Close, closeBody(1000))
+        closeFrame(1000)
       ])
       const answers = [yield* peer.read, yield* peer.read, yield* peer.read]
       assert.deepStrictEqual(answers.map(({ opcode }) => opcode), [Opcode.Text, Opcode.Text, Opcode.Close])
@@ -205,10 +205,10 @@ describe("Websocket", () => {
         const { client: peer, server } = yield* streams
         const scope = yield* Scope.make()
         yield* Scope.provide(Websocket.make(server, brief), scope)
-        const frame = yield* Effect.forkChild(Effect.tap(peer.read, () => peer.write(Opcode.Close, closeBody(code))))
+        const frame = yield* Effect.forkChild(Effect.tap(peer.read, () => peer.writeAll([closeFrame(code)])))
         yield* Effect.forkChild(Scope.close(scope, exit))
         const { opcode, payload } = yield* Fiber.join(frame)
-        assert.deepStrictEqual([opcode, ...payload], [Opcode.Close, ...closeBody(code)])
+        assert.deepStrictEqual([opcode, ...payload], [Opcode.Close, ...closeFrame(code).payload])
       }))
   }
 
@@ -220,7 +220,7 @@ describe("Websocket", () => {
         const closing = yield* Effect.forkChild(ws.close(4000), { startImmediately: true })
         assert.strictEqual((yield* peer.read).opcode, Opcode.Close)
         const late = Frame.make(Opcode.Text, Buffer.from("late"))
-        yield* peer.writeAll([late, Frame.make(Opcode.Close, closeBody(4000))])
+        yield* peer.writeAll([late, closeFrame(4000)])
         yield* Fiber.join(closing)
         const received = receiving === undefined ? ws.receive : Fiber.join(receiving)
         const outcome = yield* received.pipe(
@@ -285,7 +285,7 @@ describe("Websocket", () => {
       assert.deepStrictEqual(reason._tag === "Closed" && [reason.by, reason.clean], ["Us", false])
       // Closing goes on all the same.
       assert.strictEqual((yield* peer.read).opcode, Opcode.Close)
-      yield* peer.write(Opcode.Close, closeBody(1000))
+      yield* peer.writeAll([closeFrame(1000)])
       yield* Fiber.join(closing)
     }))
 

@@ -4,16 +4,14 @@ import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
-import { constants, deflateRawSync } from "node:zlib"
-import { decode, encode, text } from "./support/frames.ts"
+import { closeFrame, decode, encode, text } from "./support/frames.ts"
 import { assertWaiting, park, reasonOf, turns } from "./support/streams.ts"
-import { scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
+import { deflated, scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
 
 const byPeer = (frame: Frame.Frame): Uint8Array => encode("server", frame)
 
-const closeFrame = Frame.make(Opcode.Close, Result.getOrThrow(Close.encode(Close.make(4001, "bye"))))
+const bye = closeFrame(4001, "bye")
 
 const received = (ws: Ws) => Effect.map(ws.receive, (message) => message._tag === "Text" && message.text)
 
@@ -30,8 +28,8 @@ const behindUnread = Effect.fnUntraced(function*(bytes: Uint8Array) {
 
 describe("An end behind a message that nobody receives", () => {
   const ends = [
-    { what: "a Close frame", bytes: byPeer(closeFrame), ends: false, code: 4001, reason: "Closed" },
-    { what: "a Close frame and the end of TCP", bytes: byPeer(closeFrame), ends: true, code: 4001, reason: "Closed" },
+    { what: "a Close frame", bytes: byPeer(bye), ends: false, code: 4001, reason: "Closed" },
+    { what: "a Close frame and the end of TCP", bytes: byPeer(bye), ends: true, code: 4001, reason: "Closed" },
     // Not masked.
     {
       what: "a frame that breaks the protocol",
@@ -71,7 +69,7 @@ describe("An end behind a message that nobody receives", () => {
 
   it.effect("is answered at the close deadline though nobody waits for it", () =>
     Effect.gen(function*() {
-      const { duplex, ws } = yield* behindUnread(byPeer(closeFrame))
+      const { duplex, ws } = yield* behindUnread(byPeer(bye))
       yield* ws.send("an answer may still come")
       yield* TestClock.adjust(options.closeDeadline)
       assert.strictEqual(decode("server", duplex.sentBytes).at(-1)?.opcode, Opcode.Close)
@@ -82,7 +80,7 @@ describe("An end behind a message that nobody receives", () => {
   it.effect("is told as the peer said it where that lies behind more than may wait to be received", () =>
     Effect.gen(function*() {
       const { duplex, ws } = yield* scripted({ ...options, receiveBuffer: 1 })
-      duplex.push(Buffer.concat([byPeer(text("one")), byPeer(text("two")), byPeer(closeFrame)]))
+      duplex.push(Buffer.concat([byPeer(text("one")), byPeer(text("two")), byPeer(bye)]))
       duplex.push(null)
       const closed = yield* park(ws.closed)
       yield* TestClock.adjust(options.closeDeadline)
@@ -95,7 +93,7 @@ describe("An end behind a message that nobody receives", () => {
   it.effect("is answered behind the answer to the last message, though it was seen only as that made room", () =>
     Effect.gen(function*() {
       const { duplex, ws } = yield* scripted({ ...options, receiveBuffer: 1 })
-      duplex.push(Buffer.concat([byPeer(text("one")), byPeer(closeFrame)]))
+      duplex.push(Buffer.concat([byPeer(text("one")), byPeer(bye)]))
       yield* turns
       yield* Effect.flatMap(received(ws), (message) => ws.send(`${message} is answered`))
       assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 4001 })
@@ -124,10 +122,9 @@ describe("An end behind a message that nobody receives", () => {
     Effect.gen(function*() {
       const { duplex, ws } = yield* scripted({ ...options, ...withoutTakeover })
       // So much that it is inflated off the event loop.
-      const deflated = deflateRawSync(new Uint8Array(100_000), { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
       const closed = yield* park(ws.closed)
-      duplex.push(byPeer(Frame.make(Opcode.Binary, deflated, { rsv1: true })))
-      duplex.push(byPeer(closeFrame))
+      duplex.push(byPeer(Frame.make(Opcode.Binary, deflated(new Uint8Array(100_000)), { rsv1: true })))
+      duplex.push(byPeer(bye))
       duplex.destroy(new Error("reset"))
       assert.deepStrictEqual((yield* Fiber.join(closed)).received, Close.make(4001, "bye"))
       assert.strictEqual((yield* ws.receive).payload.length, 100_000)
@@ -146,7 +143,7 @@ describe("An end behind a message that nobody receives", () => {
 
   it.effect("leaves TCP to be read, so that a peer that is gone is seen", () =>
     Effect.gen(function*() {
-      const { duplex, ws } = yield* behindUnread(byPeer(closeFrame))
+      const { duplex, ws } = yield* behindUnread(byPeer(bye))
       // RFC 6455 1.4: discarded.
       duplex.push(Buffer.alloc(1_000_000))
       yield* turns

@@ -24,7 +24,7 @@ import { createSecureServer as createHttp2Server } from "node:http2"
 import { createServer as createSecureServer } from "node:https"
 import { connect as connectTcp } from "node:net"
 import * as Certificate from "./support/certificate.ts"
-import { decode, encode, text } from "./support/frames.ts"
+import { asText, decode, encode, text } from "./support/frames.ts"
 import { acceptOfKey, dial, exchange, parse } from "./support/http.ts"
 import { closeDeadline, codes, handshake, serving, textOf, websocket } from "./support/httpServer.ts"
 import { event, reasonOf, takeAll } from "./support/streams.ts"
@@ -93,7 +93,7 @@ describe("WebsocketHttpServer", () => {
       )
       assert.deepInclude(Object.fromEntries(headers), { "set-cookie": "a=1", "x-served-by": "us" })
       const frames = decode("server", rest)
-      assert.deepStrictEqual(frames.slice(0, 2).map(({ payload }) => Buffer.from(payload).toString()), ["one", "two"])
+      assert.deepStrictEqual(frames.slice(0, 2).map(asText), ["one", "two"])
       assert.deepStrictEqual(codes(rest), [1000])
     }))
 

@@ -6,7 +6,7 @@ import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Socket } from "node:net"
-import { encode, text } from "./support/frames.ts"
+import { asText, encode, text } from "./support/frames.ts"
 import { exchange, request } from "./support/http.ts"
 import { alone, eventually, metered, nothing, values } from "./support/metrics.ts"
 import { admitting, echo, knock, logging, serving } from "./support/server.ts"
@@ -47,7 +47,7 @@ describe("The connections of a server", () => {
         const { port } = yield* serving(
           (ws) =>
             Stream.runForEach(
-              Stream.takeUntil(ws.messages, (message) => Buffer.from(message.payload).toString() === "end"),
+              Stream.takeUntil(ws.messages, (message) => asText(message) === "end"),
               () => Effect.void
             ),
           { ...metered, closeDeadline: "50 millis", limits: { maxMessageSize: 1000 } }

@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Close from "@websocket-stream/core/Close"
 import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import type * as Websocket from "@websocket-stream/node/Websocket"
@@ -12,10 +11,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
 import * as net from "node:net"
-import { encode, text } from "./support/frames.ts"
+import { asText, closeFrame, encode, text } from "./support/frames.ts"
 import { request } from "./support/http.ts"
 import { alone, eventually, metered } from "./support/metrics.ts"
 import { knock, logging, type Options, servingByNode, turn, until } from "./support/server.ts"
@@ -161,11 +159,11 @@ describe("R26: how long a peer may be silent", () => {
       yield* stream.writeAll([
         Frame.make(Opcode.Text, Buffer.from("waits")),
         Frame.make(Opcode.Ping, Buffer.from("was read")),
-        Frame.make(Opcode.Close, Result.getOrThrow(Close.encode(Close.make(4000))))
+        closeFrame(4000)
       ])
       assert.strictEqual((yield* stream.read).opcode, Opcode.Pong)
       yield* TestClock.adjust("10 seconds")
-      assert.strictEqual(Buffer.from((yield* ws.receive).payload).toString(), "waits")
+      assert.strictEqual(asText(yield* ws.receive), "waits")
       assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", by: "Peer", code: 4000 })
       assert.strictEqual((yield* stream.read).opcode, Opcode.Close)
     }))
@@ -200,13 +198,13 @@ describe("A heartbeat", () => {
       const pings: Array<string> = []
       for (let beat = 0; beat < 3; beat++) {
         yield* TestClock.adjust("20 seconds")
-        pings.push(Buffer.from((yield* stream.read).payload).toString())
+        pings.push(asText(yield* stream.read))
       }
       assert.deepStrictEqual(pings, ["1", "1", "1"])
       yield* stream.write(Opcode.Pong, "1")
       while (Option.isNone(yield* ws.roundTrip)) yield* turn
       yield* TestClock.adjust("20 seconds")
-      assert.strictEqual(Buffer.from((yield* stream.read).payload).toString(), "2")
+      assert.strictEqual(asText(yield* stream.read), "2")
       // Of what was asked three times there is one answer, and nothing is left that waits for another.
       yield* stream.write(Opcode.Pong, "2")
       const { roundTrips } = yield* eventually(({ roundTrips }) => roundTrips > 1)
@@ -241,8 +239,7 @@ describe("R26: how long the closing handshake may take", () => {
 
   it.effect("so is one that has had its answer and goes on holding TCP, though the handler goes on, too", () =>
     Effect.gen(function*() {
-      const body = Result.getOrThrow(Close.encode(Close.make(1000)))
-      const { socket } = yield* lingering(encode("server", Frame.make(Opcode.Close, body)))
+      const { socket } = yield* lingering(encode("server", closeFrame(1000)))
       yield* TestClock.adjust("4 seconds")
       assert.isFalse(socket.destroyed)
       yield* TestClock.adjust("6 seconds")
@@ -254,10 +251,7 @@ describe("R26: how long the closing handshake may take", () => {
       const { opened, port } = yield* watched({ closeDeadline: "5 seconds" }, (_, over) => over)
       const peer = yield* knock(port)
       const { socket, ws } = yield* opened
-      const body = Result.getOrThrow(Close.encode(Close.make(4001)))
-      peer.socket.write(
-        Buffer.concat([encode("server", text("unread")), encode("server", Frame.make(Opcode.Close, body))])
-      )
+      peer.socket.write(encode("server", text("unread"), closeFrame(4001)))
       yield* until(() => socket.bytesRead >= 24)
       yield* ws.send("Hello")
       yield* TestClock.adjust("5 seconds")

@@ -1,19 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Close from "@websocket-stream/core/Close"
-import * as Frame from "@websocket-stream/core/Frame"
-import * as Opcode from "@websocket-stream/core/Opcode"
 import type * as Websocket from "@websocket-stream/node/Websocket"
 import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
 
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as diagnostics from "node:diagnostics_channel"
 import type { Socket } from "node:net"
-import { encode, text } from "./support/frames.ts"
+import { closeFrame, encode, text } from "./support/frames.ts"
 import { dial, exchange, parse, request } from "./support/http.ts"
 import { admitting, knock, listening, manyTurns, serving, turn, until } from "./support/server.ts"
 import { event, takeAll } from "./support/streams.ts"
@@ -93,8 +89,7 @@ const alike = Effect.fnUntraced(
   }
 )
 
-const close = Frame.make(Opcode.Close, Result.getOrThrow(Close.encode(Close.make(1000))))
-const frames = Buffer.from(encode("server", text("Hello"), close))
+const frames = Buffer.from(encode("server", text("Hello"), closeFrame(1000)))
 const whole = request()
 const withHeaders = (...lines: ReadonlyArray<string>) => whole.replace(/\r\n\r\n$/, `\r\n${lines.join("\r\n")}\r\n\r\n`)
 const many = (count: number) => Array.from({ length: count }, (_, i) => `X-${i}: ${i}`)

@@ -3,6 +3,7 @@ import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
 import * as Effect from "effect/Effect"
 import type { Socket } from "node:net"
+import { asText } from "./support/frames.ts"
 import { acceptOfKey, type Changes, exchange, request } from "./support/http.ts"
 import { knock, logging, serving } from "./support/server.ts"
 import { takeBytes } from "./support/streams.ts"
@@ -181,6 +182,6 @@ describe("WebsocketRequest", () => {
           ws.send(JSON.stringify([subprotocols, headers["x-a"], path])))
       )
       const ws = yield* WebsocketClient.connect(url, { subprotocols: ["x", "y"], headers: [["X-A", "b"]] })
-      assert.deepStrictEqual(JSON.parse(Buffer.from((yield* ws.receive).payload).toString()), [["x", "y"], "b", "/"])
+      assert.deepStrictEqual(JSON.parse(asText(yield* ws.receive)), [["x", "y"], "b", "/"])
     }))
 })

@@ -11,6 +11,7 @@ import { existsSync } from "node:fs"
 import * as https from "node:https"
 import type { Socket } from "node:net"
 import * as Certificate from "./support/certificate.ts"
+import { asText } from "./support/frames.ts"
 import { exchange, request, serve } from "./support/http.ts"
 import { socketPath } from "./support/paths.ts"
 import { refusal } from "./support/refusal.ts"
@@ -19,7 +20,7 @@ import { echo, listening, local, logging, serving } from "./support/server.ts"
 const expectEcho = Effect.fnUntraced(function*(url: string, options?: WebsocketClient.Options) {
   const ws = yield* WebsocketClient.connect(url, options)
   yield* ws.send("Hello")
-  assert.strictEqual(Buffer.from((yield* ws.receive).payload).toString(), "Hello")
+  assert.strictEqual(asText(yield* ws.receive), "Hello")
 })
 
 describe("A server listens", () => {

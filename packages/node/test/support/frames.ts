@@ -10,6 +10,10 @@ import { concat, noise } from "../../../core/test/support/bytes.ts"
 
 export const text = (payload: string): Frame.Frame => Frame.make(Opcode.Text, new TextEncoder().encode(payload))
 
+/** A Close frame, of bytes that are written down here and not by what is tested. */
+export const closeFrame = (code: number, reason = ""): Frame.Frame =>
+  Frame.make(Opcode.Close, Uint8Array.of(code >> 8, code, ...Buffer.from(reason)))
+
 /** The payload of a frame or a message, as text. */
 export const asText = ({ payload }: { readonly payload: Uint8Array }): string => new TextDecoder().decode(payload)
 

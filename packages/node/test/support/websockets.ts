@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { duplexPair } from "node:stream"
+import { constants, deflateRawSync } from "node:zlib"
 import { Scripted } from "./scripted.ts"
 import { make } from "./streams.ts"
 
@@ -32,8 +33,9 @@ export const streams = Effect.gen(function*() {
 /** For a peer that reads frames, and does not agree to close. */
 export const brief: Websocket.Options = { closeDeadline: "100 millis" }
 
-/** What a Close frame carries. */
-export const closeBody = (code: number): Uint8Array => Uint8Array.of(code >>> 8, code)
+/** A message as RFC 7692 7.2.1 has it compressed. */
+export const deflated = (payload: Uint8Array): Uint8Array =>
+  deflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
 
 /** A server's, over a scripted stream. Its scope waits for nobody. */
 export const scripted = Effect.fnUntraced(function*(
