@@ -41,8 +41,9 @@ export const serve = Effect.fnUntraced(function*(
   const counted = all.settings.options.metrics === true ? countingRefusals : identity<App>
   const answered = counted(settled(app))
   const scope = yield* Effect.scope
-  const requests = yield* Scope.make()
-  const handlers = yield* Scope.make("parallel")
+  // Both are this scope's from the first: an interruption on the way would leave what runs in them.
+  const requests = yield* Scope.fork(scope)
+  const handlers = yield* Scope.fork(scope, "parallel")
   yield* Effect.forkIn(sweep(() => vigilsOf(all.open), sweepInterval(all.settings), all.watch.timepiece), handlers)
   const handler = yield* NodeHttpServer.makeUpgradeHandler<HttpServerRequest | Scope.Scope, unknown>(
     standIn,
@@ -67,10 +68,15 @@ export const serve = Effect.fnUntraced(function*(
   // Effect's own server listens for upgrades, too. A fiber that has just yielded has no need to before that is undone, so that
   // no upgrade can come in between.
   yield* Effect.yieldNow
-  const listeners = noteListeners(server, "upgrade")
-  yield* Scope.provide(http.serve(answered, middleware!), requests)
-  for (const listener of listeners()) server.off("upgrade", listener)
-  server.on("upgrade", onUpgrade)
+  yield* Effect.acquireUseRelease(
+    Effect.sync(() => noteListeners(server, "upgrade")),
+    () => Scope.provide(http.serve(answered, middleware!), requests),
+    (listeners) =>
+      Effect.sync(() => {
+        for (const listener of listeners()) server.off("upgrade", listener)
+        server.on("upgrade", onUpgrade)
+      })
+  )
 })
 
 // As Effect's handler decides what to upgrade to. There may be no such header at all: a request has too many of them.
