@@ -37,7 +37,7 @@ export const receiveUpgrades = (
     const fork = yield* FiberSet.makeRuntime()
     const meter = yield* Meter.currentIf(settings.options.metrics)
     const reception = new Reception(settings, meter, fork, timepiece, stopListening)
-    const door = FrontDoor.open(server, reception)
+    let door: FrontDoor | undefined
     const swept = () => door === undefined ? reception.swept : Iterable.prepend(reception.swept, door)
     yield* Effect.forkScoped(sweep(swept, sweepInterval(settings), timepiece))
     // Without a listener a failure to accept, for want of descriptors, would end the process.
@@ -51,6 +51,7 @@ export const receiveUpgrades = (
     const answersRequests = !hasOthers(server, "request")
     yield* Effect.acquireRelease(
       Effect.sync(() => {
+        door = FrontDoor.open(server, reception)
         server.on("upgrade", onUpgrade).on("error", onError)
         if (answersRequests) server.on("request", onRequest)
         // Without a listener Node hangs up without a word.
