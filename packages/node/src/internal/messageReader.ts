@@ -17,10 +17,10 @@ import { abnormal, closedAs } from "./closed.ts"
 import type { Inflated, Inflater } from "./deflate.ts"
 import { type Dropping, isDropped } from "./dropping.ts"
 import type { MessageSettings } from "./messageOptions.ts"
-import { MessageQueue } from "./messageQueue.ts"
 import type { Piece, PieceReader, PieceSource } from "./pieceReader.ts"
 import { PieceRouting } from "./pieceRouting.ts"
 import type { Port } from "./port.ts"
+import { ReceivedQueue } from "./receivedQueue.ts"
 import { untraced } from "./untraced.ts"
 
 /** What the receiving half asks of the rest. */
@@ -43,7 +43,7 @@ export interface MessageReaderOptions {
   readonly replier: Replier
 }
 
-export class MessageReader extends MessageQueue implements PieceSource {
+export class MessageReader extends ReceivedQueue<Message.Message> implements PieceSource {
   private readonly port: Port
   private readonly decoder: FrameDecoder
   private readonly connection: Connection
@@ -198,7 +198,7 @@ export class MessageReader extends MessageQueue implements PieceSource {
   /** What came and was not taken yet. */
   get bufferedBytes(): number {
     const unparsed = this.decoder.bufferedBytes - this.given
-    return unparsed + this.connection.heldBytes + this.queued + (this.pieces?.queuedBytes ?? 0)
+    return unparsed + this.connection.heldBytes + this.queuedBytes + (this.pieces?.queuedBytes ?? 0)
   }
 
   // What is kept of an unfinished message counts, too, unless somebody waits for just that message.
@@ -208,7 +208,7 @@ export class MessageReader extends MessageQueue implements PieceSource {
     const { pieces, settings: { receiveBuffer } } = this
     if (pieces?.isActive === true) return pieces.currentBytes < receiveBuffer
     if (this.drops) return true
-    return this.queued < receiveBuffer && (this.connection.heldBytes < receiveBuffer || this.isAwaited)
+    return this.queuedBytes < receiveBuffer && (this.connection.heldBytes < receiveBuffer || this.isAwaited)
   }
 
   private parse(): void {
@@ -241,7 +241,7 @@ export class MessageReader extends MessageQueue implements PieceSource {
       }
       if (meter !== undefined) meter.bytesReceived += message.payload.length
       this.enqueue(message)
-      frame = this.queued < receiveBuffer ? decoder.nextUsual() : undefined
+      frame = this.queuedBytes < receiveBuffer ? decoder.nextUsual() : undefined
     } while (frame !== undefined)
     return true
   }

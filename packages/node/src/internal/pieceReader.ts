@@ -1,10 +1,10 @@
 /** The pieces of a message that is received without being held whole. */
 import type * as Message from "@websocket-stream/core/Message"
+import type { NonEmptyReadonlyArray } from "effect/Array"
 import type * as Exit from "effect/Exit"
 import type { ReadError } from "../WebsocketError.ts"
 import { Milestone } from "./milestone.ts"
-import { costOf, takenAtMost } from "./queueing.ts"
-import { Supply } from "./supply.ts"
+import { ReceivedQueue } from "./receivedQueue.ts"
 
 export interface Piece {
   readonly opcode: Message.Message["opcode"]
@@ -20,16 +20,12 @@ export interface PieceSource {
   readonly endPieces: (pieces: PieceReader) => void
 }
 
-export class PieceReader extends Supply<Piece> {
-  /** What waits to be taken weighs, in bytes. */
-  queuedBytes = 0
+export class PieceReader extends ReceivedQueue<Piece> {
   /** The opcode of the message, once its first piece has come. */
   opcode: Message.Message["opcode"] | undefined = undefined
   /** There will be no more pieces to come, so that it is somebody else's turn. */
   readonly complete: Milestone = new Milestone()
 
-  private queue: Array<Piece> = []
-  private taken = 0
   private readonly source: PieceSource
 
   constructor(source: PieceSource) {
@@ -37,14 +33,9 @@ export class PieceReader extends Supply<Piece> {
     this.source = source
   }
 
-  get hasItem(): boolean {
-    return this.taken < this.queue.length
-  }
-
-  add(piece: Piece): void {
+  override add(piece: Piece): void {
     this.opcode ??= piece.opcode
-    this.queue.push(piece)
-    this.queuedBytes += costOf(piece)
+    super.add(piece)
     this.wake()
     if (piece.last) this.complete.reach()
   }
@@ -58,9 +49,7 @@ export class PieceReader extends Supply<Piece> {
 
   /** Nobody is to take any more: whoever waits is told so. */
   end(failure: Exit.Exit<never, ReadError>): void {
-    this.queue = []
-    this.taken = 0
-    this.queuedBytes = 0
+    this.forgetQueue()
     this.fail(failure)
   }
 
@@ -68,18 +57,26 @@ export class PieceReader extends Supply<Piece> {
     return true
   }
 
-  shift(): Piece {
-    const piece = this.queue[this.taken++]!
-    this.queuedBytes -= costOf(piece)
-    if (this.taken === this.queue.length || this.taken === takenAtMost) {
-      this.queue = this.queue.slice(this.taken)
-      this.taken = 0
-    }
-    if (piece.last) this.source.endPieces(this)
+  override shift(): Piece {
+    const piece = super.shift()
+    this.endBehind(piece)
     return piece
+  }
+
+  override shiftAll(): NonEmptyReadonlyArray<Piece> {
+    const pieces = super.shiftAll()
+    this.endBehind(pieces.at(-1)!)
+    return pieces
   }
 
   pull(): void {
     this.source.pull()
+  }
+
+  // More is asked for by who waits for it.
+  protected emptied(): void {}
+
+  private endBehind({ last }: Piece): void {
+    if (last) this.source.endPieces(this)
   }
 }
