@@ -7,13 +7,13 @@ import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { type Io, WriteError } from "../WebsocketError.ts"
+import type { WriteError } from "../WebsocketError.ts"
 import { allocate } from "./allocate.ts"
-import { abnormal } from "./closed.ts"
+import { abnormal, type EndedBy, endReason } from "./closed.ts"
+import { failedWrite } from "./failures.ts"
 import * as FrameMemory from "./frameMemory.ts"
 import { nextMaskingKey } from "./maskingKeys.ts"
 import type { Port } from "./port.ts"
-import { untraced } from "./untraced.ts"
 import { Waiters } from "./waiters.ts"
 
 /** How far the end of the writing has come. */
@@ -110,9 +110,9 @@ export class FrameQueue {
   get closed(): Exit.Exit<never, WriteError> | undefined {
     if (this.ended !== undefined) return this.ended
     // RFC 6455 5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
-    if (this.closeSent) return closedBy("Us")
+    if (this.closeSent) return failedWrite(abnormal("Us"))
     if (this.port.isWritable) return undefined
-    return this.port.failure === undefined ? closedBy("Peer") : failWith(this.port.failure)
+    return failedWrite(this.port.failure ?? abnormal("Peer"))
   }
 
   /** There is room again. */
@@ -123,8 +123,8 @@ export class FrameQueue {
   }
 
   /** Nothing can be written any more. The first to say so is believed. */
-  end(reason: "Peer" | "Us" | Io): void {
-    this.ended ??= typeof reason === "object" ? failWith(reason) : closedBy(reason)
+  end(by: EndedBy): void {
+    this.ended ??= failedWrite(endReason(by))
     this.drain()
   }
 
@@ -173,8 +173,3 @@ const attempt = <A, E>(proceed: () => Effect.Effect<A, E>): Effect.Effect<A, E> 
     return Exit.die(defect)
   }
 }
-
-export const failWith = (reason: WriteError["reason"]): Exit.Exit<never, WriteError> =>
-  Exit.fail(untraced(() => new WriteError({ reason })))
-
-export const closedBy = (by: "Peer" | "Us"): Exit.Exit<never, WriteError> => failWith(abnormal(by))

@@ -4,14 +4,13 @@
  */
 import type { Frame } from "@websocket-stream/core/Frame"
 import type { FrameDecoder } from "@websocket-stream/core/FrameDecoder"
-import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
-import { Busy, type Closed, type Io, Protocol, ReadError } from "../WebsocketError.ts"
-import { abnormal } from "./closed.ts"
+import { Busy, Protocol } from "../WebsocketError.ts"
+import { type EndedBy, endReason } from "./closed.ts"
+import { failedRead } from "./failures.ts"
 import type { Estate } from "./frameStream.ts"
 import type { Port } from "./port.ts"
 import { Supply } from "./supply.ts"
-import { untraced } from "./untraced.ts"
 
 /** What has a mode. */
 export interface Modal {
@@ -24,7 +23,7 @@ export class FrameReader extends Supply<Frame> {
   private readonly decoder: FrameDecoder
   private readonly owner: Modal
   private ahead: Frame | undefined = undefined
-  private ended: "Peer" | "Us" | Io | undefined = undefined
+  private ended: EndedBy | undefined = undefined
 
   constructor(port: Port, decoder: FrameDecoder, owner: Modal) {
     super()
@@ -36,9 +35,9 @@ export class FrameReader extends Supply<Frame> {
   get hasItem(): boolean {
     if (this.ahead !== undefined || this.failure !== undefined) return this.ahead !== undefined
     const next = this.decoder.next()
-    if (Result.isFailure(next)) this.failAs(new Protocol({ error: next.failure }))
+    if (Result.isFailure(next)) this.failure = failedRead(new Protocol({ error: next.failure }))
     else if (next.success !== undefined) this.ahead = next.success
-    else if (this.ended !== undefined) this.failAs(this.endReason(this.ended, this.isInFrame))
+    else if (this.ended !== undefined) this.failure = failedRead(endReason(this.ended, this.isInFrame))
     return this.ahead !== undefined
   }
 
@@ -51,8 +50,8 @@ export class FrameReader extends Supply<Frame> {
   }
 
   /** There will be no more bytes. The first to say so is believed. */
-  end(reason: "Peer" | "Us" | Io): void {
-    this.ended ??= reason
+  end(by: EndedBy): void {
+    this.ended ??= by
     this.wake()
   }
 
@@ -62,7 +61,7 @@ export class FrameReader extends Supply<Frame> {
     if (this.failure === undefined) {
       // Behind a whole frame that is gone the end cuts none that anybody would have seen.
       const isWhole = this.ahead !== undefined || Result.getOrUndefined(this.decoder.next()) !== undefined
-      this.failAs(this.endReason(this.ended, !isWhole && this.isInFrame))
+      this.failure = failedRead(endReason(this.ended, !isWhole && this.isInFrame))
     }
     this.ahead = undefined
     this.wake()
@@ -91,21 +90,11 @@ export class FrameReader extends Supply<Frame> {
     this.port.pull()
   }
 
-  private failAs(reason: ReadError["reason"]): void {
-    this.failure = Exit.fail(untraced(() => new ReadError({ reason })))
-  }
-
   // Where no whole frame is left: whether one has begun.
   private get isInFrame(): boolean {
     return this.decoder.bufferedBytes > 0
   }
-
-  private endReason(ended: "Peer" | "Us" | Io, truncated: boolean): Closed | Io {
-    if (typeof ended === "object") return ended
-    // RFC 6455 7.1.5: without a Close frame "_The WebSocket Connection Close Code_ is considered to be 1006".
-    return abnormal(ended, truncated)
-  }
 }
 
 // Shared, because an error with a stack of its own weighs a kilobyte and a half, and each connection that is for messages has one.
-const busy = Exit.fail(new ReadError({ reason: new Busy() }))
+const busy = failedRead(new Busy())

@@ -10,6 +10,7 @@ import { identity } from "effect/Function"
 import * as Inspectable from "effect/Inspectable"
 import type { Io, ReadError, WriteError } from "../WebsocketError.ts"
 import type { Mode, WebsocketStream } from "../WebsocketStream.ts"
+import type { EndedBy } from "./closed.ts"
 import { forEachBatch, forEachItem } from "./consumer.ts"
 import type { Ended } from "./frameQueue.ts"
 import { FrameReader, type Modal } from "./frameReader.ts"
@@ -44,7 +45,7 @@ export interface Estate {
   /** The frame that was parsed already. */
   readonly ahead: Frame.Frame | undefined
   /** Why there will be no more bytes. */
-  readonly ended: "Peer" | "Us" | Io | undefined
+  readonly ended: EndedBy | undefined
   /** How far the writing has come to its end, if anybody has written. */
   readonly written: Ended | undefined
 }

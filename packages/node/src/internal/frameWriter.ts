@@ -6,7 +6,9 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { Busy, Encode, WouldBlock, WriteError } from "../WebsocketError.ts"
-import { closedBy, type Ended, failWith, FrameQueue } from "./frameQueue.ts"
+import { abnormal } from "./closed.ts"
+import { failedWrite } from "./failures.ts"
+import { type Ended, FrameQueue } from "./frameQueue.ts"
 import type { Modal } from "./frameReader.ts"
 import type { Port } from "./port.ts"
 
@@ -54,7 +56,7 @@ export class FrameWriter extends FrameQueue {
     const { over } = this
     if (over !== undefined) return over
     const close = frames.findIndex((frame) => frame.opcode === Opcode.Close)
-    if (close >= 0 && close < frames.length - 1) return closedBy("Us")
+    if (close >= 0 && close < frames.length - 1) return failedWrite(abnormal("Us"))
     for (const frame of frames) {
       const error = Frame.check(frame) ?? this.unnegotiated(frame)
       if (error !== undefined) return Exit.fail(new WriteError({ reason: new Encode({ error }) }))
@@ -69,5 +71,5 @@ export class FrameWriter extends FrameQueue {
 }
 
 // Shared, because an error with a stack of its own costs 6 to 14 microseconds.
-const wouldBlock = failWith(new WouldBlock())
-const busy = failWith(new Busy())
+const wouldBlock = failedWrite(new WouldBlock())
+const busy = failedWrite(new Busy())

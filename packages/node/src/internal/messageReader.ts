@@ -9,19 +9,19 @@ import * as Message from "@websocket-stream/core/Message"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import { ProtocolError } from "@websocket-stream/core/ProtocolError"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import { isUtf8 } from "node:buffer"
-import { type Io, Protocol, ReadError } from "../WebsocketError.ts"
-import { abnormal, closedAs } from "./closed.ts"
+import { Protocol, type ReadError } from "../WebsocketError.ts"
+import { abnormal, closedAs, type EndedBy, endReason } from "./closed.ts"
 import type { Inflated, Inflater } from "./deflate.ts"
 import { type Dropping, isDropped } from "./dropping.ts"
+import { failedRead } from "./failures.ts"
 import type { MessageSettings } from "./messageOptions.ts"
 import type { Piece, PieceReader, PieceSource } from "./pieceReader.ts"
 import { PieceRouting } from "./pieceRouting.ts"
 import type { Port } from "./port.ts"
 import { ReceivedQueue } from "./receivedQueue.ts"
-import { untraced } from "./untraced.ts"
 
 /** What the receiving half asks of the rest. */
 export interface Replier {
@@ -64,7 +64,7 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
   private verdict: FramePart | ProtocolError | undefined = undefined
   private isTaking = false
   private isOver = false
-  private ended: "Peer" | "Us" | Io | undefined = undefined
+  private ended: EndedBy | undefined = undefined
 
   constructor(options: MessageReaderOptions) {
     super()
@@ -77,7 +77,7 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
   }
 
   /** Begins with a frame that was parsed already, and with the bytes behind it. */
-  begin(ahead: Frame | undefined, ended: "Peer" | "Us" | Io | undefined): void {
+  begin(ahead: Frame | undefined, ended: EndedBy | undefined): void {
     if (ahead !== undefined) this.receivePart(wholePart(ahead))
     this.parse()
     if (ended !== undefined) this.end(ended)
@@ -92,8 +92,8 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
     return this.isDiscarding || this.wantsMore
   }
 
-  end(reason: "Peer" | "Us" | Io): void {
-    this.ended ??= reason
+  end(by: EndedBy): void {
+    this.ended ??= by
     this.parse()
     this.replier.nearEnd()
   }
@@ -105,7 +105,7 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
 
   /** What a wait fails of whose end no message is: messages may still be there before it. */
   get outcome(): Exit.Exit<never, ReadError> {
-    return this.failure ?? failedBy(reasonOf(this.ended ?? "Us"))
+    return this.failure ?? failedRead(endReason(this.ended ?? "Us"))
   }
 
   /** Ends the connection where its end has come, and waits no longer for the messages before it, which can still be received. */
@@ -371,9 +371,9 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
     this.replier.finish()
   }
 
-  private receiveEnd(ended: "Peer" | "Us" | Io): void {
+  private receiveEnd(by: EndedBy): void {
     this.connection.receiveEof()
-    this.failWith(reasonOf(ended, this.decoder.bufferedBytes > 0))
+    this.failWith(endReason(by, this.decoder.bufferedBytes > 0))
     this.replier.finish()
   }
 
@@ -383,7 +383,7 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
   }
 
   private failTakers(reason: ReadError["reason"]): void {
-    const failure = this.failure ??= failedBy(reason)
+    const failure = this.failure ??= failedRead(reason)
     this.pieces?.fail(failure)
   }
 }
@@ -396,12 +396,6 @@ const wholePart = (frame: Frame): FramePart => ({
   lent: false
 })
 
-const failedBy = (reason: ReadError["reason"]): Exit.Exit<never, ReadError> =>
-  Exit.fail(untraced(() => new ReadError({ reason })))
-
-const failedByUs = failedBy(abnormal("Us"))
-
-const reasonOf = (ended: "Peer" | "Us" | Io, truncated = false): ReadError["reason"] =>
-  typeof ended === "object" ? ended : abnormal(ended, truncated)
+const failedByUs = failedRead(abnormal("Us"))
 
 const rsv1Bit = 0x40

@@ -20,6 +20,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Closed, Sendable, SendOptions, Websocket } from "../Websocket.ts"
 import { Encode, type Io, type ReadError, WriteError } from "../WebsocketError.ts"
+import type { EndedBy } from "./closed.ts"
 import { connectionOptions } from "./connectionOptions.ts"
 import { forEachBatch, forEachItem } from "./consumer.ts"
 import { Deflater, Inflater } from "./deflate.ts"
@@ -154,8 +155,8 @@ export class MessageStream extends Inspectable.Class implements Successor, Repli
   }
 
   // Of the port, or before it was ours.
-  private end(reason: "Peer" | "Us" | Io): void {
-    this.reader.end(reason)
+  private end(by: EndedBy): void {
+    this.reader.end(by)
     // Nothing comes any more, and nothing can be sent: our side has no use, either.
     if (this.connection.closing.sent !== undefined) this.port.shutdown()
     this.ending.reach()

@@ -6,7 +6,8 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
-import { ReadError, WouldBlock } from "../WebsocketError.ts"
+import { type ReadError, WouldBlock } from "../WebsocketError.ts"
+import { failedRead } from "./failures.ts"
 import { Waiters } from "./waiters.ts"
 
 /** Who waits for an item, or for the end. */
@@ -160,7 +161,7 @@ class Parked<B> extends Effectable.Class<void> implements Waiter {
 }
 
 // Shared, because an error with a stack of its own costs 6 to 14 microseconds.
-const wouldBlock = Exit.fail(new ReadError({ reason: new WouldBlock() }))
+const wouldBlock = failedRead(new WouldBlock())
 
 // Another fiber took the item while the first was made to yield. Thrown and caught in `Take`, never seen outside.
 const stolen = Symbol("stolen")
