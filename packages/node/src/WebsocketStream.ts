@@ -25,7 +25,8 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Duplex } from "node:stream"
 import { FrameStream } from "./internal/frameStream.ts"
-import { defaults, makeStream } from "./internal/makeStream.ts"
+import { makeStream } from "./internal/makeStream.ts"
+import { defaults } from "./internal/streamOptions.ts"
 import type { ReadError, WriteError } from "./WebsocketError.ts"
 
 /**

@@ -1,5 +1,4 @@
 /** Takes a stream over for as long as the scope lives. */
-import type { Limits } from "@websocket-stream/core/Limits"
 import { OptionError } from "@websocket-stream/core/OptionError"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,10 +7,8 @@ import type * as Scope from "effect/Scope"
 import type { Duplex } from "node:stream"
 import type { Options } from "../WebsocketStream.ts"
 import { forgetting } from "./forgetting.ts"
-import { FrameStream, type FrameStreamOptions } from "./frameStream.ts"
-import { checkStreamOptions } from "./streamOptions.ts"
-
-export const defaults = { linger: "1 second", turnSize: 64 * 1024 } as const satisfies Partial<Options>
+import { FrameStream } from "./frameStream.ts"
+import { checkStreamOptions, streamSettings } from "./streamOptions.ts"
 
 /** As `WebsocketStream.make`, with what a server has to say first. */
 export const makeStream = (
@@ -31,20 +28,6 @@ export const makeStream = (
     const make = () => new FrameStream(duplex, { ...settings, head, rsv1, dropsSocket: false, greeting })
     return Effect.acquireRelease(forgetting(() => Effect.succeed(make())), closing(settings.linger))
   })
-
-/** How to speak on a stream, whatever was agreed on in the opening handshake. */
-export interface StreamSettings extends Pick<FrameStreamOptions, "role" | "mode" | "limits" | "direct" | "turnSize"> {
-  readonly linger: Duration.Input
-}
-
-export const streamSettings = (options: Options, limits: Limits): StreamSettings => ({
-  role: options.role,
-  mode: options.mode ?? "Block",
-  limits,
-  direct: options.direct ?? true,
-  turnSize: options.turnSize ?? defaults.turnSize,
-  linger: options.linger ?? defaults.linger
-})
 
 // Not written where it is used: it would keep the head there, and what else `make` was given, for as long as the stream lives.
 const closing = (linger: Duration.Input) => (stream: FrameStream): Effect.Effect<void> => stream.close(linger)

@@ -1,10 +1,10 @@
-import { OptionError } from "@websocket-stream/core/OptionError"
+import type { OptionError } from "@websocket-stream/core/OptionError"
 import type * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
+import type * as Duration from "effect/Duration"
 import type { Options } from "../Websocket.ts"
 import type { CompressionOptions } from "./deflate.ts"
 import type { Meter } from "./meter.ts"
+import { duration, whole } from "./optionChecks.ts"
 
 /** What holds where nothing is said. */
 export const defaults = {
@@ -46,19 +46,4 @@ export const checkMessageOptions = (options: Omit<Options, "deflate"> | undefine
     whole("compression.level", compression?.level, 0, 9) ??
     whole("compression.memLevel", compression?.memLevel, 1, 9) ??
     duration("closeDeadline", closeDeadline)
-}
-
-/** Says what is wrong with an option that has to be a whole number, unless it is not given. */
-export const whole = (option: string, value: number | undefined, from: number, to: number): OptionError | undefined =>
-  value === undefined || (Number.isSafeInteger(value) && value >= from && value <= to)
-    ? undefined
-    : new OptionError({ option, value, expected: `a whole number from ${from} to ${to}` })
-
-/** The same for an option that has to be a time, which may be endless. */
-export const duration = (option: string, value: Duration.Input | undefined): OptionError | undefined => {
-  if (value === undefined) return undefined
-  const parsed = Duration.fromInput(value)
-  return Option.isSome(parsed) && !Duration.isNegative(parsed.value)
-    ? undefined
-    : new OptionError({ option, value, expected: `a duration of at least 0, as "5 seconds" or milliseconds` })
 }

@@ -14,7 +14,7 @@ import { Deadline, Handshake, InvalidOption, type InvalidRedirect, OpenError, Re
 import * as WebsocketStream from "../WebsocketStream.ts"
 import { deflateOptions } from "./deflate.ts"
 import { answer, dial, type Upgraded } from "./dial.ts"
-import { duration, whole } from "./messageOptions.ts"
+import { duration, whole } from "./optionChecks.ts"
 import * as Redirect from "./redirect.ts"
 import { checkStreamOptions } from "./streamOptions.ts"
 import * as Target from "./target.ts"

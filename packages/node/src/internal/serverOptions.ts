@@ -11,15 +11,14 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { ServingOptions } from "../WebsocketServer.ts"
 import { deflateOptions } from "./deflate.ts"
-import { type StreamSettings, streamSettings } from "./makeStream.ts"
 import {
   checkMessageOptions,
   type ChosenSettings,
   defaults as messageDefaults,
-  messageSettings,
-  whole
+  messageSettings
 } from "./messageOptions.ts"
-import { checkStreamOptions } from "./streamOptions.ts"
+import { whole } from "./optionChecks.ts"
+import { checkStreamOptions, type StreamSettings, streamSettings } from "./streamOptions.ts"
 import type { Deadlines } from "./vigil.ts"
 
 /** What serving takes, wherever it listens. */

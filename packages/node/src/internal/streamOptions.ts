@@ -1,8 +1,27 @@
 import * as Limits from "@websocket-stream/core/Limits"
-import { OptionError } from "@websocket-stream/core/OptionError"
+import type { OptionError } from "@websocket-stream/core/OptionError"
+import type * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import type { Options } from "../WebsocketStream.ts"
-import { duration, whole } from "./messageOptions.ts"
+import type { FrameStreamOptions } from "./frameStream.ts"
+import { duration, oneOf, whole } from "./optionChecks.ts"
+
+/** What holds where nothing is said. */
+export const defaults = { linger: "1 second", turnSize: 64 * 1024 } as const satisfies Partial<Options>
+
+/** How to speak on a stream, whatever was agreed on in the opening handshake. */
+export interface StreamSettings extends Pick<FrameStreamOptions, "role" | "mode" | "limits" | "direct" | "turnSize"> {
+  readonly linger: Duration.Input
+}
+
+export const streamSettings = (options: Options, limits: Limits.Limits): StreamSettings => ({
+  role: options.role,
+  mode: options.mode ?? "Block",
+  limits,
+  direct: options.direct ?? true,
+  turnSize: options.turnSize ?? defaults.turnSize,
+  linger: options.linger ?? defaults.linger
+})
 
 /** The limits of a stream, if all its options can be used. */
 export const checkStreamOptions = (options: Options): Result.Result<Limits.Limits, OptionError> => {
@@ -15,6 +34,3 @@ export const checkStreamOptions = (options: Options): Result.Result<Limits.Limit
     return wrong === undefined ? Result.succeed(limits) : Result.fail(wrong)
   })
 }
-
-const oneOf = (option: string, value: string, [a, b]: readonly [string, string]): OptionError | undefined =>
-  value === a || value === b ? undefined : new OptionError({ option, value, expected: `"${a}" or "${b}"` })

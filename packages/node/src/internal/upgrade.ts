@@ -24,10 +24,11 @@ import { deflateOptions } from "./deflate.ts"
 import { finish } from "./duplexPort.ts"
 import type { FrameStream } from "./frameStream.ts"
 import type { Stage } from "./handlerEnd.ts"
-import { defaults, makeStream } from "./makeStream.ts"
+import { makeStream } from "./makeStream.ts"
 import type { Agreed } from "./messageStream.ts"
 import { hasOthers, unlessSucceeded } from "./ownListeners.ts"
 import type { Source } from "./port.ts"
+import { defaults } from "./streamOptions.ts"
 
 /** An upgrade that has come to a server, by `node:http` or past it. */
 export interface Arrival {

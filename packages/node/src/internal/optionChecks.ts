@@ -1,0 +1,23 @@
+/** What is wrong with the value of an option, if anything is. */
+import { OptionError } from "@websocket-stream/core/OptionError"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+
+/** Says what is wrong with an option that has to be a whole number, unless it is not given. */
+export const whole = (option: string, value: number | undefined, from: number, to: number): OptionError | undefined =>
+  value === undefined || (Number.isSafeInteger(value) && value >= from && value <= to)
+    ? undefined
+    : new OptionError({ option, value, expected: `a whole number from ${from} to ${to}` })
+
+/** The same for an option that has to be a time, which may be endless. */
+export const duration = (option: string, value: Duration.Input | undefined): OptionError | undefined => {
+  if (value === undefined) return undefined
+  const parsed = Duration.fromInput(value)
+  return Option.isSome(parsed) && !Duration.isNegative(parsed.value)
+    ? undefined
+    : new OptionError({ option, value, expected: `a duration of at least 0, as "5 seconds" or milliseconds` })
+}
+
+/** The same for an option that has to be one of two words. */
+export const oneOf = (option: string, value: string, [a, b]: readonly [string, string]): OptionError | undefined =>
+  value === a || value === b ? undefined : new OptionError({ option, value, expected: `"${a}" or "${b}"` })
