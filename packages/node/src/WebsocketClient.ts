@@ -5,7 +5,6 @@
  * @since 0.1.0
  */
 import type * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
-import type { OptionError } from "@websocket-stream/core/OptionError"
 import type * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,10 +12,11 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Http from "node:http"
 import type * as Https from "node:https"
+import { cannotOpen } from "./internal/invalidOption.ts"
 import { checkMessageOptions } from "./internal/messageOptions.ts"
 import { open } from "./internal/open.ts"
 import * as Websocket from "./Websocket.ts"
-import { InvalidOption, OpenError } from "./WebsocketError.ts"
+import type { OpenError } from "./WebsocketError.ts"
 import * as WebsocketStream from "./WebsocketStream.ts"
 
 /**
@@ -177,9 +177,9 @@ export const connect = (
 ): Effect.Effect<Websocket.Websocket["Service"], OpenError, Scope.Scope> =>
   Effect.gen(function*() {
     const wrong = checkMessageOptions(options)
-    if (wrong !== undefined) return yield* invalidOption(wrong)
+    if (wrong !== undefined) return yield* cannotOpen(wrong)
     const connection = yield* open(url, { ...options, openDeadline: options?.openDeadline ?? defaultOpenDeadline })
-    return yield* Effect.mapError(Websocket.make(connection.stream, { ...options, ...connection }), invalidOption)
+    return yield* Effect.mapError(Websocket.make(connection.stream, { ...options, ...connection }), cannotOpen)
   })
 
 /**
@@ -245,5 +245,3 @@ export const layerStream = (
   options?: StreamOptions
 ): Layer.Layer<WebsocketStream.WebsocketStream, OpenError> =>
   Layer.effect(WebsocketStream.WebsocketStream, connectStream(url, options))
-
-const invalidOption = (error: OptionError) => new OpenError({ reason: new InvalidOption({ error }) })

@@ -15,12 +15,13 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { Server } from "node:http"
 import type { ServerOptions } from "node:https"
+import { cannotListen } from "./internal/invalidOption.ts"
 import { addressOf, listen } from "./internal/listening.ts"
 import type { Reception } from "./internal/reception.ts"
 import { defaults, type Settings, settings } from "./internal/serverOptions.ts"
 import * as Serving from "./internal/serving.ts"
 import type * as Websocket from "./Websocket.ts"
-import { InvalidOption, ListenError } from "./WebsocketError.ts"
+import type { ListenError } from "./WebsocketError.ts"
 import type { Refusal, WebsocketRequest } from "./WebsocketRequest.ts"
 import type * as WebsocketUpgrade from "./WebsocketUpgrade.ts"
 
@@ -340,7 +341,7 @@ export const attach = (
     const checked = yield* check(options)
     const address = addressOf(server)
     if (address === undefined) {
-      return yield* invalidOption(new OptionError({ option: "server", value: server, expected: "one that listens" }))
+      return yield* cannotListen(new OptionError({ option: "server", value: server, expected: "one that listens" }))
     }
     return service(yield* Serving.receiveUpgrades(checked, server, constVoid), address)
   })
@@ -489,6 +490,4 @@ const service = (reception: Reception, address: Address): WebsocketServer["Servi
 const unconditional: RunOptions<any, never> = { admit: Effect.void }
 
 const check = (options: ServingOptions, ownsServer = false): Effect.Effect<Settings, ListenError> =>
-  Effect.mapError(settings(options, ownsServer), invalidOption)
-
-const invalidOption = (error: OptionError) => new ListenError({ reason: new InvalidOption({ error }) })
+  Effect.mapError(settings(options, ownsServer), cannotListen)

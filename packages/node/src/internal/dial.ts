@@ -9,8 +9,9 @@ import * as Http from "node:http"
 import * as Https from "node:https"
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import { InvalidOption, OpenError } from "../WebsocketError.ts"
+import { OpenError } from "../WebsocketError.ts"
 import { Excerpt } from "./excerpt.ts"
+import { cannotOpen } from "./invalidOption.ts"
 import { ioReason, prematureClose } from "./io.ts"
 import { hostname } from "./target.ts"
 
@@ -118,8 +119,7 @@ const request = (
       const [option, expected] = agent === undefined
         ? ["tls", "what node:http and node:https take for a request"]
         : ["agent", `one for the scheme ${url.protocol}, with tls that it takes`]
-      const error = new OptionError({ option, value: `refused by Node (${message})`, expected })
-      return new OpenError({ reason: new InvalidOption({ error }) })
+      return cannotOpen(new OptionError({ option, value: `refused by Node (${message})`, expected }))
     }
   })
 

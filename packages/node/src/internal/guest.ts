@@ -11,13 +11,14 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import { InvalidOption, OpenError } from "../WebsocketError.ts"
+import type { OpenError } from "../WebsocketError.ts"
 import { Refusal, WebsocketRequest } from "../WebsocketRequest.ts"
 import type { Handler, RunOptions } from "../WebsocketServer.ts"
 import { closeCodeOf } from "./closed.ts"
 import { closing } from "./closing.ts"
 import { FrameStream } from "./frameStream.ts"
 import { isExpected, logFailure, logIfOverrun, logUnlessEnd, type Stage } from "./handlerEnd.ts"
+import { cannotOpen } from "./invalidOption.ts"
 import { MessageStream } from "./messageStream.ts"
 import { OwnScope } from "./ownScope.ts"
 import { ReceivedRequest } from "./receivedRequest.ts"
@@ -158,7 +159,7 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
 
   private refuse(refusal: Refusal): Effect.Effect<void, OpenError> {
     const response = OpeningHandshake.refuse(refusal)
-    if (Result.isFailure(response)) return new OpenError({ reason: new InvalidOption({ error: response.failure }) })
+    if (Result.isFailure(response)) return cannotOpen(response.failure)
     this.host.reception.meter?.refused(response.success.status)
     return reject(this.entry!.arrival, response.success)
   }

@@ -9,11 +9,12 @@ import type { EventEmitter } from "node:events"
 import { ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import * as Websocket from "../Websocket.ts"
-import { InvalidOption, OpenError } from "../WebsocketError.ts"
+import type { OpenError } from "../WebsocketError.ts"
 import type { UpgradeOptions } from "../WebsocketHttpServer.ts"
 import * as WebsocketUpgrade from "../WebsocketUpgrade.ts"
 import { drain } from "./drain.ts"
 import { requestErrorOf } from "./handlerEnd.ts"
+import { cannotOpen } from "./invalidOption.ts"
 import { checkMessageOptions } from "./messageOptions.ts"
 import { MessageStream } from "./messageStream.ts"
 import * as Meter from "./meter.ts"
@@ -153,7 +154,7 @@ export class HttpUpgrade {
       if (all.isDraining) return yield* Effect.interrupt
       const merged = { ...all.settings.options, ...options }
       const wrong = checkMessageOptions(merged)
-      if (wrong !== undefined) return yield* new OpenError({ reason: new InvalidOption({ error: wrong }) })
+      if (wrong !== undefined) return yield* cannotOpen(wrong)
       // Behind everything that closes the connection.
       yield* Effect.addFinalizer(() => Effect.sync(() => this.unwatch()))
       const meter = yield* Meter.currentIf(merged.metrics)

@@ -6,8 +6,9 @@ import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import * as Https from "node:https"
 import { Socket } from "node:net"
-import { InvalidOption, ListenError } from "../WebsocketError.ts"
+import { ListenError } from "../WebsocketError.ts"
 import type { Address, ListenOptions } from "../WebsocketServer.ts"
+import { cannotListen } from "./invalidOption.ts"
 import { ioReason, longestTimer } from "./io.ts"
 import { checkUnixPath } from "./unixPath.ts"
 
@@ -23,7 +24,7 @@ export const listen = (
 ): Effect.Effect<{ readonly server: Http.Server; readonly address: Address }, ListenError, Scope.Scope> =>
   Effect.gen(function*() {
     const wrong = checkListenOptions(options)
-    if (wrong !== undefined) return yield* invalid(wrong)
+    if (wrong !== undefined) return yield* cannotListen(wrong)
     const server = yield* create(options, limits)
     const sockets = unopened(server)
     yield* Effect.acquireRelease(begin(server, options), () => end(server, sockets))
@@ -48,7 +49,7 @@ const create = (
   // Node would listen, and then fail each client.
   if (tls !== undefined && !hasIdentity(tls)) {
     const value = isGiven(tls.cert) ? "without a key" : "without a certificate"
-    return invalid(new OptionError({ option: "tls", value, expected: "given cert and key, or pfx" }))
+    return cannotListen(new OptionError({ option: "tls", value, expected: "given cert and key, or pfx" }))
   }
   // Node takes whole milliseconds, and no more than its timers do.
   const deadline = Math.min(Math.ceil(Duration.toMillis(handshakeDeadline)), longestTimer)
@@ -69,7 +70,7 @@ const create = (
     },
     // The value holds a private key: it is not for error messages.
     catch: (error) =>
-      invalid(
+      cannotListen(
         new OptionError({ option: "tls", value: "not usable", expected: `what node:https takes: ${String(error)}` })
       )
   })
@@ -141,12 +142,10 @@ const checkListenOptions = ({ host, path, port }: ListenOptions): OptionError | 
     : undefined
 }
 
-const invalid = (error: OptionError) => new ListenError({ reason: new InvalidOption({ error }) })
-
 // What stands in the way of listening is an option's fault as a rule, and names it.
 const listenError = (error: NodeJS.ErrnoException, options: ListenOptions): ListenError => {
   const wrong = (option: "host" | "path" | "port", expected = `what one can listen on: ${error.message}`) =>
-    invalid(new OptionError({ option, value: options[option], expected }))
+    cannotListen(new OptionError({ option, value: options[option], expected }))
   const isUnix = options.path !== undefined
   switch (error.code) {
     case "EADDRINUSE":

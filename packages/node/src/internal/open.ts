@@ -10,10 +10,11 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { randomBytes } from "node:crypto"
 import type { Options } from "../WebsocketClient.ts"
-import { Deadline, Handshake, InvalidOption, type InvalidRedirect, OpenError, Refused } from "../WebsocketError.ts"
+import { Deadline, Handshake, type InvalidRedirect, OpenError, Refused } from "../WebsocketError.ts"
 import * as WebsocketStream from "../WebsocketStream.ts"
 import { deflateOptions } from "./deflate.ts"
 import { answer, dial, type Upgraded } from "./dial.ts"
+import { cannotOpen } from "./invalidOption.ts"
 import { duration, whole } from "./optionChecks.ts"
 import * as Redirect from "./redirect.ts"
 import { checkStreamOptions } from "./streamOptions.ts"
@@ -36,7 +37,7 @@ export const open = (
   options: OpenOptions
 ): Effect.Effect<Connection, OpenError, Scope.Scope> =>
   Effect.gen(function*() {
-    const plan = yield* Effect.fromResult(check(url, options)).pipe(Effect.mapError(invalidOption))
+    const plan = yield* Effect.fromResult(check(url, options)).pipe(Effect.mapError(cannotOpen))
     const start = yield* Clock.monotonicTimeNanos
     const left = Effect.map(Clock.monotonicTimeNanos, (now) => {
       const spent = Duration.nanos(now - start)
@@ -98,7 +99,7 @@ const hop = (
   Effect.gen(function*() {
     // RFC 6455 4.1: "The nonce MUST be selected randomly for each connection."
     const nonce = yield* Effect.sync(() => randomBytes(16))
-    const handshake = yield* Effect.fromResult(requestOf(plan, target, nonce)).pipe(Effect.mapError(invalidOption))
+    const handshake = yield* Effect.fromResult(requestOf(plan, target, nonce)).pipe(Effect.mapError(cannotOpen))
     return yield* dial(target.url, handshake, plan.options, (request) =>
       Effect.gen(function*() {
         const answered = yield* Effect.timeoutOrElse(answer(request), {
@@ -145,7 +146,7 @@ const confirm = (
       role: "client",
       head: answered.head,
       rsv1: deflate !== undefined
-    }).pipe(Effect.mapError(invalidOption))
+    }).pipe(Effect.mapError(cannotOpen))
     return { stream, subprotocol, deflate }
   })
 
@@ -163,5 +164,3 @@ const attributes = ({ options, target: { url } }: Plan): Record<string, unknown>
 })
 
 const distrust = (error: ResponseError) => new OpenError({ reason: new Handshake({ error }) })
-
-const invalidOption = (error: OptionError) => new OpenError({ reason: new InvalidOption({ error }) })

@@ -18,12 +18,13 @@ import {
   validateHeaderValue
 } from "node:http"
 import type { Duplex } from "node:stream"
-import { Handshake, InvalidOption, OpenError } from "../WebsocketError.ts"
+import { Handshake, OpenError } from "../WebsocketError.ts"
 import type { Connection, Options, Upgrade } from "../WebsocketUpgrade.ts"
 import { deflateOptions } from "./deflate.ts"
 import { finish } from "./duplexPort.ts"
 import type { FrameStream } from "./frameStream.ts"
 import type { Stage } from "./handlerEnd.ts"
+import { cannotOpen } from "./invalidOption.ts"
 import { makeStream } from "./makeStream.ts"
 import type { Agreed } from "./messageStream.ts"
 import { hasOthers, unlessSucceeded } from "./ownListeners.ts"
@@ -185,7 +186,7 @@ const refuse = (upgrade: Upgrade, error: RequestError): Effect.Effect<never, Ope
 export const misconfigured = (upgrade: Asked, error: OptionError): Effect.Effect<never, OpenError> =>
   Effect.andThen(
     reject(upgrade, internalServerError),
-    new OpenError({ reason: new InvalidOption({ error }) })
+    cannotOpen(error)
   )
 
 /** Of us, or of the application. */
