@@ -14,7 +14,7 @@ import * as Zlib from "node:zlib"
 import { allocate } from "./allocate.ts"
 
 /** How hard to compress, and what. */
-export interface CompressionOptions {
+export interface CompressionSettings {
   /** Messages of fewer bytes are sent as they are: compressing them costs more than it saves. */
   readonly threshold: number
   /** 0 to 9, as zlib has it. */
@@ -45,14 +45,14 @@ export class Deflater {
   private readonly window: Window
   private readonly options: Zlib.ZlibOptions
 
-  constructor(role: Role, parameters: PermessageDeflate.Parameters, options: CompressionOptions) {
+  constructor(role: Role, parameters: PermessageDeflate.Parameters, settings: CompressionSettings) {
     const { bits, takesOver } = outgoing(role, parameters)
-    this.threshold = options.threshold
+    this.threshold = settings.threshold
     this.takesOver = takesOver
     this.window = new Window(bits, takesOver)
     this.options = {
-      level: options.level,
-      memLevel: options.memLevel,
+      level: settings.level,
+      memLevel: settings.memLevel,
       finishFlush: Zlib.constants.Z_SYNC_FLUSH,
       // zlib has no window of 8 bits for raw deflate and takes 9 instead. Without matches no window is needed at all.
       windowBits: Math.max(bits, 9),

@@ -2,7 +2,7 @@ import type { OptionError } from "@websocket-stream/core/OptionError"
 import type * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import type { Options } from "../Websocket.ts"
-import type { CompressionOptions } from "./deflate.ts"
+import type { CompressionSettings } from "./deflate.ts"
 import type { Meter } from "./meter.ts"
 import { duration, whole } from "./optionChecks.ts"
 
@@ -17,7 +17,7 @@ export const defaults = {
 
 /** How to speak, whatever was agreed on in the opening handshake. A server's connections share one. */
 export interface MessageSettings {
-  readonly compression: CompressionOptions
+  readonly compression: CompressionSettings
   /** Bytes of messages that may wait to be received. */
   readonly receiveBuffer: number
   readonly closeDeadline: Duration.Input
