@@ -14,8 +14,10 @@ import { flushSoon } from "./flushing.ts"
 import * as FrameMemory from "./frameMemory.ts"
 import type { Handle, Taken } from "./handle.ts"
 import * as Private from "./handle.ts"
-import { ioReason, lingering, prematureClose } from "./io.ts"
+import { ioReason, prematureClose } from "./io.ts"
+import { lingering } from "./lingering.ts"
 import type { Listener, Port, PortOptions } from "./port.ts"
+import { memoryOf } from "./readMemory.ts"
 import { leavesRemainder, readRemainder } from "./remainder.ts"
 import { nextTurn } from "./turns.ts"
 import { untraced } from "./untraced.ts"
@@ -355,17 +357,6 @@ export class HandlePort implements Port, Private.Reader {
 // Milliseconds.
 const longTurn = 0.1
 const shortTurn = 0.02
-
-// One for all connections: what is read was taken or copied by the time that anybody else is read. Fresh memory for each read
-// costs up to half of an echo of large messages.
-export const memoryOf = (size: number): Uint8Array => {
-  let memory = memories.get(size)
-  if (memory === undefined) memories.set(size, memory = new Uint8Array(size))
-  return memory
-}
-
-// By its size, of which a process has one or two.
-const memories = new Map<number, Uint8Array>()
 
 interface WriteRequest {
   port: HandlePort | undefined

@@ -9,7 +9,8 @@ import { Socket } from "node:net"
 import { ListenError } from "../WebsocketError.ts"
 import type { Address, ListenOptions } from "../WebsocketServer.ts"
 import { cannotListen } from "./invalidOption.ts"
-import { ioReason, longestTimer } from "./io.ts"
+import { ioReason } from "./io.ts"
+import { longestTimer } from "./lingering.ts"
 import { checkUnixPath } from "./unixPath.ts"
 
 export interface Limits {
