@@ -11,22 +11,18 @@ import type { Address, ListenOptions } from "../WebsocketServer.ts"
 import { cannotListen } from "./invalidOption.ts"
 import { ioReason } from "./io.ts"
 import { longestTimer } from "./lingering.ts"
+import type { Settings } from "./serverOptions.ts"
 import { checkUnixPath } from "./unixPath.ts"
-
-export interface Limits {
-  readonly handshakeDeadline: Duration.Duration
-  readonly maxConnections: number
-}
 
 /** Begins to listen. The scope's end closes whatever is connected and not upgraded. */
 export const listen = (
   options: ListenOptions,
-  limits: Limits
+  settings: Settings
 ): Effect.Effect<{ readonly server: Http.Server; readonly address: Address }, ListenError, Scope.Scope> =>
   Effect.gen(function*() {
     const wrong = checkListenOptions(options)
     if (wrong !== undefined) return yield* cannotListen(wrong)
-    const server = yield* create(options, limits)
+    const server = yield* create(options, settings)
     const sockets = unopened(server)
     yield* Effect.acquireRelease(begin(server, options), () => end(server, sockets))
     const address = addressOf(server)
@@ -45,7 +41,7 @@ export const addressOf = (server: Http.Server): Address | undefined => {
 
 const create = (
   { tls }: ListenOptions,
-  { handshakeDeadline, maxConnections }: Limits
+  { handshakeDeadline, maxConnections }: Settings
 ): Effect.Effect<Http.Server, ListenError> => {
   // Node would listen, and then fail each client.
   if (tls !== undefined && !hasIdentity(tls)) {

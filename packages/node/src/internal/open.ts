@@ -15,6 +15,7 @@ import * as WebsocketStream from "../WebsocketStream.ts"
 import { deflateOptions } from "./deflate.ts"
 import { answer, dial, type Upgraded } from "./dial.ts"
 import { cannotOpen } from "./invalidOption.ts"
+import type { Agreed } from "./messageStream.ts"
 import { duration, whole } from "./optionChecks.ts"
 import * as Redirect from "./redirect.ts"
 import { checkStreamOptions } from "./streamOptions.ts"
@@ -26,10 +27,8 @@ export interface OpenOptions extends Options {
 }
 
 /** An open connection, which is the scope's, and what was agreed on. */
-export interface Connection {
+export interface Connection extends Agreed {
   readonly stream: WebsocketStream.WebsocketStream["Service"]
-  readonly subprotocol: string | undefined
-  readonly deflate: PermessageDeflate.Parameters | undefined
 }
 
 export const open = (

@@ -110,7 +110,8 @@ export class Reception implements Swept {
       this.stopListening()
       this.shifts = this.shifts.filter((other) => other !== shift)
       shift.isDraining = true
-      for (const { vigil } of shift.guests) this.dismiss(vigil)
+      // One that is not open yet is turned away when it would be.
+      for (const { vigil } of shift.guests) vigil?.stream.begone(Close.make(this.settings.drainCode))
       const cut = (error: Error) => {
         for (const { vigil } of shift.guests) vigil?.stream.cut(error)
       }
@@ -160,11 +161,6 @@ export class Reception implements Swept {
       this.connections--
       this.fork(this.turnAway(this.waiting.shift()!.arrival))
     }
-  }
-
-  // Asks a peer to leave. One that is not open yet is turned away when it would be.
-  private dismiss(vigil: Vigil | undefined): void {
-    vigil?.stream.begone(Close.make(this.settings.drainCode))
   }
 
   private handOver(arrival: Arrival, shift: Shift): void {
