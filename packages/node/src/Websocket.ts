@@ -96,11 +96,7 @@ export class Websocket extends Context.Service<Websocket, {
    * await Effect.runPromise(Effect.scoped(program)) // => ["binary, 2000000 bytes", "text, 5 bytes"]
    * ```
    */
-  readonly receiveStream: Effect.Effect<
-    { readonly type: "text" | "binary"; readonly pieces: Stream.Stream<Uint8Array, ReadError> },
-    ReadError,
-    Scope.Scope
-  >
+  readonly receiveStream: Effect.Effect<ReceivedStream, ReadError, Scope.Scope>
 
   /**
    * Runs an effect for each message, one after the other, until the connection is closed cleanly, which is by a Close frame of
@@ -219,6 +215,18 @@ export class Websocket extends Context.Service<Websocket, {
 }>()("@websocket-stream/node/Websocket") {}
 
 /**
+ * A message that is received piece by piece.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ReceivedStream {
+  readonly type: "text" | "binary"
+  /** Its bytes, as they arrive. A piece ends anywhere, in the middle of a character, too. */
+  readonly pieces: Stream.Stream<Uint8Array, ReadError>
+}
+
+/**
  * How a connection ended.
  *
  * @category models
@@ -274,7 +282,9 @@ export interface Options {
   /** What the opening handshake negotiated. Default: no compression. */
   readonly deflate?: PermessageDeflate.Parameters | undefined
   readonly compression?: CompressionOptions | undefined
-  /** Bytes of messages that may wait to be received before the socket is not read any more. Default: 64 KiB. */
+  /**
+   * Bytes of messages that may wait to be received before the socket is not read any more. Default: {@link defaultReceiveBuffer}.
+   */
   readonly receiveBuffer?: number | undefined
   /**
    * How long to wait for the peer's Close frame, and then for the end of TCP; and how long a Close frame of the peer's may wait for

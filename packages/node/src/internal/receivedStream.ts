@@ -4,14 +4,10 @@ import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { ReceivedStream } from "../Websocket.ts"
 import type { ReadError } from "../WebsocketError.ts"
 import type { MessageReader } from "./messageReader.ts"
 import type { PieceReader } from "./pieceReader.ts"
-
-export interface ReceivedStream {
-  readonly type: "text" | "binary"
-  readonly pieces: Stream.Stream<Uint8Array, ReadError>
-}
 
 /** Takes what is there already as it is; otherwise the next message goes by pieces from its next part on. */
 export const receiveStream = (reader: MessageReader): Effect.Effect<ReceivedStream, ReadError, Scope.Scope> =>
