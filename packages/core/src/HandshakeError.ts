@@ -28,6 +28,7 @@
  */
 import * as Data from "effect/Data"
 import { clause } from "./internal/clause.ts"
+import { shown } from "./internal/shown.ts"
 
 /**
  * What a server finds wrong with a client's request. Values are as the client sent them.
@@ -121,7 +122,7 @@ const requestRules = {
 const describeRequest = (reason: RequestReason): string => {
   switch (reason._tag) {
     case "MethodNotGet":
-      return `the method of an opening handshake is GET, not ${reason.method}`
+      return `the method of an opening handshake is GET, not ${shown(reason.method)}`
     case "HttpTooOld":
       return `an opening handshake needs HTTP/1.1 or higher, this request is HTTP/${reason.httpVersion}`
     case "NoHost":
@@ -129,7 +130,7 @@ const describeRequest = (reason: RequestReason): string => {
     case "NotAnUpgrade":
       return "this address speaks WebSocket: the request needs the headers Connection: Upgrade and Upgrade: websocket"
     case "UnsupportedVersion":
-      return `Sec-WebSocket-Version must be 13, it is ${reason.version ?? "missing"}`
+      return `Sec-WebSocket-Version must be 13, it is ${shown(reason.version ?? "missing")}`
     case "InvalidKey":
       return `Sec-WebSocket-Key must be 16 bytes in Base64, it is ${reason.key === undefined ? "missing" : "not"}`
     case "HasContent":
@@ -139,7 +140,7 @@ const describeRequest = (reason: RequestReason): string => {
     case "InvalidExtensions":
       return "Sec-WebSocket-Extensions must list names with their parameters"
     case "ForbiddenOrigin":
-      return `pages of the origin ${reason.origin} may not connect here`
+      return `pages of the origin ${shown(reason.origin)} may not connect here`
   }
 }
 
@@ -161,6 +162,3 @@ const describeResponse = (reason: ResponseReason): string => {
       return `the server chose the extensions ${shown(reason.extensions)}, which is not what was offered`
   }
 }
-
-// Some servers send the header without a value.
-const shown = (value: string): string => value === "" ? `""` : value

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
+import { shown } from "./internal/shown.ts"
 
 /**
  * Names the option, the value that it had and what it takes instead.
@@ -30,6 +31,6 @@ export class OptionError extends Data.TaggedError("OptionError")<{
   readonly expected: string
 }> {
   override get message(): string {
-    return `${this.option} is ${String(this.value)}, it must be ${this.expected}`
+    return `${this.option} is ${shown(String(this.value))}, it must be ${this.expected}`
   }
 }

@@ -27,7 +27,7 @@ const requestCases: { readonly [T in RequestTag]: RequestCase } = {
     cases: ["POST", "HEAD", "CONNECT", "get", ""].map((method) => [
       { ...validRequest, method },
       { _tag: "MethodNotGet", method },
-      `the method of an opening handshake is GET, not ${method} (RFC 6455 4.2.1)`
+      `the method of an opening handshake is GET, not ${shown(method)} (RFC 6455 4.2.1)`
     ])
   },
   HttpTooOld: {
@@ -69,7 +69,7 @@ const requestCases: { readonly [T in RequestTag]: RequestCase } = {
     cases: [undefined, "12", "8", "", "013", "13.0", "13, 8", "+13"].map((version) => [
       requestWith({ "sec-websocket-version": version }),
       { _tag: "UnsupportedVersion", version },
-      `Sec-WebSocket-Version must be 13, it is ${version ?? "missing"} (RFC 6455 4.4)`
+      `Sec-WebSocket-Version must be 13, it is ${shown(version ?? "missing")} (RFC 6455 4.4)`
     ])
   },
   InvalidKey: {
@@ -134,7 +134,7 @@ const requestCases: { readonly [T in RequestTag]: RequestCase } = {
     cases: ["http://example.com", "null", ""].map((origin) => [
       requestWith({ origin }),
       { _tag: "ForbiddenOrigin", origin },
-      `pages of the origin ${origin} may not connect here (RFC 6455 4.2.2)`
+      `pages of the origin ${shown(origin)} may not connect here (RFC 6455 4.2.2)`
     ])
   }
 }

@@ -53,9 +53,10 @@ describe("OpeningHandshake.request", () => {
       assert.instanceOf(error, OptionError)
       return [error.option, error.message]
     }
-    const host = "host is , it must be a name or an address, with a port or without"
+    const host = `host is "", it must be a name or an address, with a port or without`
     assert.deepStrictEqual(refusal({ host: "" }), ["host", host])
-    const target = "target is , it must be a path with a query or without, of visible ASCII characters, and no fragment"
+    const target =
+      `target is "", it must be a path with a query or without, of visible ASCII characters, and no fragment`
     assert.deepStrictEqual(refusal({ target: "" }), ["target", target])
     assert.strictEqual(refusal({ target: "/chat#part" })[0], "target")
     assert.strictEqual(refusal({ target: "chat" })[0], "target")
@@ -71,7 +72,7 @@ describe("OpeningHandshake.request", () => {
     assert.strictEqual(refusal({ host: "a b" })[0], "host")
     assert.deepStrictEqual(refusal({ headers: [["", "x"]] }), [
       "headers.",
-      "headers. is , it must be named by a token (RFC 9110 5.6.2)"
+      `headers. is "", it must be named by a token (RFC 9110 5.6.2)`
     ])
   })
 

@@ -9,6 +9,13 @@ describe("OptionError", () => {
     assert.strictEqual(error.message, "port is http, it must be a number")
   })
 
+  it("shows a value that is empty", () => {
+    for (const value of ["", [], [""]]) {
+      const error = new OptionError({ option: "host", value, expected: "a name" })
+      assert.strictEqual(error.message, `host is "", it must be a name`)
+    }
+  })
+
   it("prints any value", () => {
     for (const [value, text] of [[undefined, "undefined"], [null, "null"], [Symbol("s"), "Symbol(s)"], [-1n, "-1"]]) {
       const error = new OptionError({ option: "x", value, expected: "a number" })
