@@ -149,8 +149,9 @@ export const read = ({ headers, httpVersion, method }: ReceivedRequest): Result.
  *
  * **Details**
  *
- * Fails with an `OptionError` for a subprotocol that the client did not offer, and for a header that could not be sent
- * as it is or that belongs to the handshake itself.
+ * Fails with an `OptionError` for a subprotocol that the client did not offer, for extensions that do not follow the grammar
+ * (RFC 6455 9.1), and for a header that could not be sent as it is or that belongs to the handshake itself. Whether the
+ * extensions were offered is their own negotiation's business.
  *
  * **Example** (The response of RFC 6455 1.3)
  *
@@ -310,7 +311,8 @@ export interface Request extends Offer {
  * **Details**
  *
  * Fails with an `OptionError` for whatever could not be sent as it is: a target with spaces, a nonce of another length,
- * a subprotocol that is no token or stands there twice, a header with control characters.
+ * a subprotocol that is no token or stands there twice, extensions that do not follow the grammar (RFC 6455 9.1), a header with
+ * control characters.
  *
  * @category client
  * @since 0.1.0
@@ -445,13 +447,14 @@ const checkSubprotocol = (subprotocol: string | undefined): OptionError | undefi
       expected: "a token (RFC 9110 5.6.2)"
     })
 
+// RFC 6455 9.1: what does not follow the grammar fails the handshake at the other end, which cannot say what of it we did.
 const checkExtensions = (extensions: string | undefined): OptionError | undefined =>
-  extensions === undefined || isFieldValue(extensions)
+  extensions === undefined || parseExtensions(extensions) !== undefined
     ? undefined
     : new OptionError({
       option: "extensions",
       value: JSON.stringify(extensions),
-      expected: ofFieldValue
+      expected: "absent, or names with their parameters (RFC 6455 9.1)"
     })
 
 // Also what keeps a value from ending its line and beginning another. Values may be secrets: no error shows them.
@@ -463,13 +466,12 @@ const checkHeaders = (headers: HeaderLines): OptionError | undefined => {
       return new OptionError({ option, value: "given", expected: "absent: the handshake sets it" })
     }
     if (!isFieldValue(value)) {
-      return new OptionError({ option, value: "not", expected: ofFieldValue })
+      const expected = "free of control characters, and of characters beyond Latin-1"
+      return new OptionError({ option, value: "not", expected })
     }
   }
   return undefined
 }
-
-const ofFieldValue = "free of control characters, and of characters beyond Latin-1"
 
 const ownHeaders = new Set([
   "host",

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import { OptionError } from "@websocket-stream/core/OptionError"
+import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
 import { elementOf, maskingKey } from "./support/arbitraries.ts"
 import { noise } from "./support/bytes.ts"
-import { received, validOffer, validResponse, withHeaders } from "./support/handshakes.ts"
+import { received, validOffer, validRequest, validResponse, withHeaders } from "./support/handshakes.ts"
 
 const responseWith = (headers: OpeningHandshake.Headers) => withHeaders(validResponse, headers)
 
@@ -75,6 +76,36 @@ describe("OpeningHandshake.request", () => {
       `headers. is "", it must be named by a token (RFC 9110 5.6.2)`
     ])
   })
+
+  it("offers no extensions that a server could not read, and none are not the empty text", () => {
+    for (const extensions of ["", ",", "a b", "a;", "a; b=", "a; b=\"c d\"", "\u00e4"]) {
+      const request = OpeningHandshake.request({ ...requestOptions, extensions })
+      const response = OpeningHandshake.accept({ ...validOffer, extensions: "a" }, { extensions })
+      for (const answer of [request, response]) {
+        const { message } = Result.getOrThrow(Result.flip<{}, OptionError>(answer))
+        const expected = "absent, or names with their parameters (RFC 6455 9.1)"
+        assert.strictEqual(message, `extensions is ${JSON.stringify(extensions)}, it must be ${expected}`)
+      }
+    }
+  })
+
+  it.prop("asks for nothing that a server refuses to read", {
+    extensions: Arbitrary.map(
+      Arbitrary.array(elementOf(["a", "a", "; b", "; b", "=c", "=\"d\"", ", e", "\t", ";", "\"", "\\", "\n"]), {
+        maxLength: 4
+      }),
+      (pieces) => `a${pieces.join("")}`
+    )
+  }, ({ extensions }) => {
+    const request = OpeningHandshake.request({ ...requestOptions, extensions })
+    const headers = received(Result.isSuccess(request) ? request.success.headers : [])
+    const offer = OpeningHandshake.read({
+      method: "GET",
+      httpVersion: "1.1",
+      headers: { ...validRequest.headers, ...headers, "sec-websocket-extensions": extensions }
+    })
+    assert.strictEqual(Result.isSuccess(offer), Result.isSuccess(request))
+  }, { timeout: 60_000, arbitrary: { runs: 500 } })
 
   it("leaves no header of the handshake to its caller, in any case", () => {
     const own = ["Host", "Upgrade", "CONNECTION", "content-length", "Transfer-Encoding", "Trailer"]

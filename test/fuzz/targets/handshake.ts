@@ -187,7 +187,16 @@ const assertSaid = ({ said }: Input): void => {
     if (Result.isSuccess(answer)) assertLines(answer.success.headers)
     else assert.ok(answer.failure.message.length > 0)
   }
-  if (Result.isSuccess(made)) assert.match(made.success.target, /^\/[!-~]*$/)
+  if (Result.isSuccess(made)) assertReadable(made.success)
+}
+
+// What we ask for, a server can read.
+const assertReadable = (request: OpeningHandshake.Request): void => {
+  const { extensions, key, subprotocols, target } = request
+  assert.match(target, /^\/[!-~]*$/)
+  const headers = Object.fromEntries(request.headers.map(([name, value]) => [name.toLowerCase(), value]))
+  const offer = OpeningHandshake.read({ method: request.method, httpVersion: "1.1", headers })
+  assert.deepEqual(Result.getOrThrow(offer), { extensions, key, subprotocols })
 }
 
 /** Each of them is one line of HTTP, by Node's own check. */
