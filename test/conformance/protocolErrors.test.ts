@@ -69,7 +69,7 @@ const provocations: { readonly [T in Tag]: Provocation } = {
   TooMuchHeld: {
     send: [first],
     options: { limits: { maxHeldBytes: 0 } },
-    says: "the unfinished messages of all connections hold 0 bytes, which is all they may"
+    says: "the unfinished messages of all connections would hold more than the 0 bytes that they may"
   },
   InvalidUtf8: { send: [{ opcode: Raw.text, payload: Uint8Array.of(0xc0) }], says: "a text is not valid UTF-8" },
   CloseBodyTooShort: { send: [{ opcode: Raw.close, payload: "x" }], says: "the body of a Close frame has one byte" },

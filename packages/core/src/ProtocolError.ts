@@ -143,7 +143,9 @@ export const rules: {
 const describe = (reason: Reason): string => {
   switch (reason._tag) {
     case "ReservedBits":
-      return `the reserved bits ${bitNames(reason.bits)} are set, but no extension that uses them was negotiated`
+      return `the reserved bits ${
+        bitNames(reason.bits)
+      } are set, where no extension that was negotiated gives them a meaning`
     case "UnknownOpcode":
       return `the opcode 0x${reason.opcode.toString(16)} is reserved`
     case "FragmentedControl":
@@ -171,7 +173,7 @@ const describe = (reason: Reason): string => {
     case "TooManyFragments":
       return `a message has more than ${reason.limit} fragments`
     case "TooMuchHeld":
-      return `the unfinished messages of all connections hold ${reason.limit} bytes, which is all they may`
+      return `the unfinished messages of all connections would hold more than the ${reason.limit} bytes that they may`
     case "InvalidUtf8":
       return "a text is not valid UTF-8"
     case "CloseBodyTooShort":

@@ -132,7 +132,8 @@ const cases: { readonly [T in FrameTag]: { readonly closeCode: number; readonly 
 }
 
 const messages: { readonly [T in FrameTag]: string } = {
-  ReservedBits: "the reserved bits RSV1 are set, but no extension that uses them was negotiated (RFC 6455 5.2)",
+  ReservedBits:
+    "the reserved bits RSV1 are set, where no extension that was negotiated gives them a meaning (RFC 6455 5.2)",
   UnknownOpcode: "the opcode 0x3 is reserved (RFC 6455 5.2)",
   FragmentedControl: "a control frame (opcode 0x8) has no FIN bit, control frames cannot be fragmented (RFC 6455 5.5)",
   ControlTooLong: "a control frame (opcode 0x8) announces more than 125 bytes (RFC 6455 5.5)",
@@ -171,6 +172,14 @@ describe("ProtocolError", () => {
     })
   }
 
+  it("says the same of RSV1 whether or not an extension uses it elsewhere", () => {
+    for (const opcode of [0, 8, 9, 10]) {
+      const frame = Uint8Array.of(0xc0 | opcode, 0)
+      const { failure } = FrameDecoder.decodeAll([frame], { role: "client", maxFrameSize: 0, rsv1: true })
+      assert.strictEqual(failure?.message, messages.ReservedBits)
+    }
+  })
+
   it("says what was wrong, and where that stands", () => {
     for (const [tag, { cases: [first] }] of Object.entries(cases)) {
       const error = new ProtocolError.ProtocolError({ reason: first!.reason })
@@ -197,7 +206,7 @@ describe("ProtocolError", () => {
       ],
       [
         { _tag: "TooMuchHeld", limit: 9 },
-        "the unfinished messages of all connections hold 9 bytes, which is all they may (RFC 6455 10.4); " +
+        "the unfinished messages of all connections would hold more than the 9 bytes that they may (RFC 6455 10.4); " +
         "raise limits.maxHeldBytes to accept it"
       ],
       [{ _tag: "InvalidUtf8" }, "a text is not valid UTF-8 (RFC 6455 8.1)"],
