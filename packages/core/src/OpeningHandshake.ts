@@ -12,11 +12,11 @@ import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
 import { RequestError, type RequestReason, ResponseError, type ResponseReason } from "./HandshakeError.ts"
 import { parseExtensions } from "./internal/extensions.ts"
+import { checkHeaders, type HeaderLines } from "./internal/headerLines.ts"
 import {
   contentHeader,
   hasToken,
   isBase64Of16Bytes,
-  isFieldValue,
   isOnlyToken,
   isRequestTarget,
   isToken,
@@ -30,6 +30,13 @@ import { OptionError } from "./OptionError.ts"
 
 export type {
   /**
+   * Header lines to send, in order.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  HeaderLines,
+  /**
    * Headers as HTTP parsers hand them out, Node's among them: names in lower case; a header that came on several lines
    * as an array, or joined by commas.
    *
@@ -38,14 +45,6 @@ export type {
    */
   Headers
 }
-
-/**
- * Header lines to send, in order.
- *
- * @category models
- * @since 0.1.0
- */
-export type HeaderLines = ReadonlyArray<readonly [name: string, value: string]>
 
 /**
  * A client's request, as a server's HTTP parser read it.
@@ -456,33 +455,3 @@ const checkExtensions = (extensions: string | undefined): OptionError | undefine
       value: JSON.stringify(extensions),
       expected: "absent, or names with their parameters (RFC 6455 9.1)"
     })
-
-// Also what keeps a value from ending its line and beginning another. Values may be secrets: no error shows them.
-const checkHeaders = (headers: HeaderLines): OptionError | undefined => {
-  for (const [name, value] of headers) {
-    const option = `headers.${name}`
-    if (!isToken(name)) return new OptionError({ option, value: name, expected: "named by a token (RFC 9110 5.6.2)" })
-    if (ownHeaders.has(name.toLowerCase())) {
-      return new OptionError({ option, value: "given", expected: "absent: the handshake sets it" })
-    }
-    if (!isFieldValue(value)) {
-      const expected = "free of control characters, and of characters beyond Latin-1"
-      return new OptionError({ option, value: "not", expected })
-    }
-  }
-  return undefined
-}
-
-const ownHeaders = new Set([
-  "host",
-  "upgrade",
-  "connection",
-  "content-length",
-  "transfer-encoding",
-  "trailer",
-  "sec-websocket-key",
-  "sec-websocket-version",
-  "sec-websocket-accept",
-  "sec-websocket-protocol",
-  "sec-websocket-extensions"
-])

@@ -25,6 +25,7 @@ const levels: { readonly [name: string]: number } = {
   Masking: 2,
   Origin: 2,
   PermessageDeflate: 2,
+  "internal/headerLines": 2,
   Frame: 3,
   OpeningHandshake: 3,
   Close: 4,
