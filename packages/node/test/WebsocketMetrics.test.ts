@@ -151,6 +151,22 @@ describe("The traffic of a server", () => {
       assert.isBelow((yield* values).buffered, 51_000)
       duplex.destroy()
     })))
+
+  it.live("is nothing again behind a message that came in parts, and behind control frames", () =>
+    alone(Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted({ metrics: true })
+      yield* Effect.forkScoped(Effect.forever(ws.receive), { startImmediately: true })
+      duplex.push(encode(
+        "server",
+        Frame.make(Opcode.Text, Buffer.from("Hel"), { fin: false }),
+        Frame.make(Opcode.Ping, Buffer.from("between")),
+        Frame.make(Opcode.Continuation, Buffer.from("lo"), { fin: true })
+      ))
+      yield* turns
+      const { buffered, messagesReceived } = yield* values
+      assert.deepStrictEqual([buffered, messagesReceived], [0, 1])
+      duplex.destroy()
+    })))
 })
 
 const takePayload = Effect.fnUntraced(function*(socket: Socket) {
