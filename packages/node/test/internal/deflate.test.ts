@@ -127,10 +127,11 @@ describe("deflate", { timeout: 60_000 }, () => {
   it.effect("what is no deflate, or is cut in the midst of a block, is refused, whatever its size", () =>
     Effect.gen(function*() {
       const whole = Zlib.deflateRawSync(noise(100_000, 1), { finishFlush: Zlib.constants.Z_SYNC_FLUSH })
-      // A block of type 3 there is none, and a stored block says its length twice.
+      // A block of type 3 there is none, a stored block says its length twice, and the last one here is of three bytes.
       const wrong = [
         Uint8Array.of(0x07),
         Uint8Array.of(0x00, 0x05, 0x00, 0x00, 0x00),
+        Uint8Array.of(0x01, 0x03, 0x00, 0xfc, 0xff, 0x61, 0x62),
         whole.subarray(0, 1000),
         whole.subarray(0, 50_000)
       ]
