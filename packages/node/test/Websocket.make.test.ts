@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Close from "@websocket-stream/core/Close"
 import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Websocket from "@websocket-stream/node/Websocket"
@@ -12,6 +13,7 @@ import * as Stream from "effect/Stream"
 import { duplexPair } from "node:stream"
 import { asText, closeFrame } from "./support/frames.ts"
 import * as Pairs from "./support/pairs.ts"
+import { Scripted } from "./support/scripted.ts"
 import { brief, streams } from "./support/websockets.ts"
 
 describe("Websocket.make", () => {
@@ -98,6 +100,17 @@ describe("Websocket.make", () => {
       const ws = yield* Websocket.make(server, brief)
       assert.strictEqual((yield* Effect.flip(ws.send("x"))).reason._tag, "Closed")
       assert.strictEqual((yield* client.read).opcode, Opcode.Close)
+    }))
+
+  it.effect("of a stream whose peer has ended its side waits for no more of it in the end", () =>
+    Effect.gen(function*() {
+      const duplex = new Scripted()
+      const stream = yield* WebsocketStream.make(duplex, { role: "server" })
+      duplex.push(null)
+      yield* Effect.flip(stream.read)
+      const ws = yield* Effect.scoped(Websocket.make(stream))
+      assert.deepInclude(yield* ws.closed, { sent: Close.make(1000), clean: false })
+      assert.isTrue(duplex.writableEnded)
     }))
 
   it.live("ends where a reader that is told so closes the stream", () =>
