@@ -9,7 +9,7 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as diagnostics from "node:diagnostics_channel"
 import type { Socket } from "node:net"
-import { closeFrame, encode, text } from "./support/frames.ts"
+import { closeFrame, decode, encode, text } from "./support/frames.ts"
 import { dial, exchange, parse, request } from "./support/http.ts"
 import { admitting, knock, listening, manyTurns, serving, turn, until } from "./support/server.ts"
 import { event, takeAll } from "./support/streams.ts"
@@ -205,6 +205,18 @@ describe("R15: a server answers as node:http would", () => {
       const socket = yield* dial(port)
       socket.write("GET")
       yield* until(() => sockets.length > 0)
+    }))
+
+  it.live("frames behind a request that is left to Node are its client's own, whatever others send before they are read", () =>
+    Effect.gen(function*() {
+      const { port, server } = yield* listening()
+      const early = yield* dial(port)
+      early.write(Buffer.concat([Buffer.from(withHeaders(...many(40))), frames]))
+      yield* exchange(port, withHeaders(...many(400)).replace("Connection: Upgrade", "Connection: close"))
+      yield* Effect.forkScoped(server.run(tell))
+      const { rest } = parse(Buffer.from(yield* takeAll(early)))
+      const [, echo] = decode("server", rest)
+      assert.strictEqual(Buffer.from(echo!.payload).toString(), "Hello")
     }))
 
   it.live("and leaves connections to Node where it is not to be direct", () =>
