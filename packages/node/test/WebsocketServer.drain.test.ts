@@ -11,9 +11,10 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
+import { duplexPair } from "node:stream"
 import * as Certificate from "./support/certificate.ts"
 import { asText } from "./support/frames.ts"
-import { dial, dialSecurely, exchange, parse, request } from "./support/http.ts"
+import { dial, dialSecurely, exchange, parse, request, serve } from "./support/http.ts"
 import { refusal } from "./support/refusal.ts"
 import { knock, listening, local, logging, manyTurns, type Options, takeClose, until } from "./support/server.ts"
 import { assertWaiting, event, reasonOf, takeAll } from "./support/streams.ts"
@@ -266,6 +267,24 @@ describe("The end of a server", () => {
       yield* Scope.close(scope, Exit.void)
       const answers = yield* Effect.forEach(sockets, takeAll)
       assert.deepStrictEqual(answers.map((bytes) => parse(Buffer.from(bytes)).status), [503, 503, 503])
+    }))
+
+  it.live("turns away who comes while those are told who wait for a handler", () =>
+    Effect.gen(function*() {
+      const { port, server } = yield* serve
+      const scope = yield* Scope.make()
+      yield* Scope.provide(WebsocketServer.attach(server), scope)
+      // Of what is in memory nothing is taken before it is read.
+      const [near, waiting] = duplexPair()
+      server.emit("connection", near)
+      const came = event(server, "upgrade")
+      waiting.write(request())
+      yield* came
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      assert.strictEqual((yield* exchange(port, request())).status, 503)
+      yield* assertWaiting(closing)
+      assert.strictEqual(parse(Buffer.from(yield* takeAll(waiting))).status, 503)
+      yield* Fiber.join(closing)
     }))
 
   it.live("answers those with a 503 whose request is whole only then", () =>
