@@ -11,8 +11,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { duplexPair } from "node:stream"
 import { closeFrame, decode, encode } from "./support/frames.ts"
-import type { Scripted } from "./support/scripted.ts"
-import { park, reasonOf, turns } from "./support/streams.ts"
+import { Scripted } from "./support/scripted.ts"
+import { make, park, reasonOf, turns } from "./support/streams.ts"
 import { deflated, scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
 
 const pair = Effect.gen(function*() {
@@ -183,6 +183,18 @@ describe("Websocket.receiveStream", () => {
       const { pieces } = yield* begin(duplex, ws)
       yield* tell(duplex, fragment(Opcode.Continuation, " and whole", true))
       assert.strictEqual(asText(yield* Stream.runCollect(pieces)), "begun and whole")
+      assert.deepInclude(yield* reasonOf(Stream.runDrain(pieces)), { _tag: "Closed", by: "Us" })
+    }))
+
+  it.live("has no more pieces of a message that came whole once the connection's scope has ended, as nobody has messages", () =>
+    Effect.gen(function*() {
+      const duplex = new Scripted()
+      const stream = yield* make(duplex, { role: "server" })
+      const connection = yield* Scope.make()
+      const ws = yield* Scope.provide(Websocket.make(stream, { closeDeadline: 0 }), connection)
+      const { pieces } = yield* begin(duplex, ws)
+      yield* tell(duplex, fragment(Opcode.Continuation, " and whole", true))
+      yield* Scope.close(connection, Exit.void)
       assert.deepInclude(yield* reasonOf(Stream.runDrain(pieces)), { _tag: "Closed", by: "Us" })
     }))
 
