@@ -216,6 +216,22 @@ describe("an agent of one's own", () => {
       yield* gone(yield* Queue.take(sockets))
     }))
 
+  it.live("is what it takes to go by a connection that another request has left", () =>
+    Effect.gen(function*() {
+      const { sockets, url } = yield* serve((socket, request) =>
+        request.line.startsWith("GET /plain")
+          ? socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+          : greet(socket, request)
+      )
+      yield* Effect.callback<void>((resume) => {
+        Http.globalAgent.once("free", () => resume(Effect.void))
+        Http.get(`${url.replace("ws:", "http:")}plain`, (response) => response.resume())
+      })
+      yield* WebsocketClient.connectStream(url)
+      assert.strictEqual(yield* Queue.size(sockets), 2)
+      for (const socket of yield* Queue.takeAll(sockets)) socket.destroy()
+    }))
+
   it.live("never gets one into its pool that was given up before it was handed over", () =>
     Effect.gen(function*() {
       const { port, sockets, url } = yield* serve(greet)
