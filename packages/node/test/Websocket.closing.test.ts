@@ -12,7 +12,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { MessageStream } from "../src/internal/messageStream.ts"
 import { closeFrame, decode, encode, text } from "./support/frames.ts"
 import { Scripted } from "./support/scripted.ts"
-import { assertWaiting, make, park, reasonOf, turns } from "./support/streams.ts"
+import { assertClosed, assertWaiting, make, park, reasonOf, turns } from "./support/streams.ts"
 import { scripted, type Ws } from "./support/websockets.ts"
 
 const ways: ReadonlyArray<readonly [what: string, close: (ws: Ws) => Effect.Effect<unknown, unknown>]> = [
@@ -108,6 +108,21 @@ describe("A peer that has ended its side of TCP", () => {
       yield* ws.close()
       assert.isTrue(duplex.writableEnded)
     }))
+
+  for (const when of ["the first", "one behind another"] as const) {
+    it.live(`is waited for by no ping that comes then: ${when}`, () =>
+      Effect.gen(function*() {
+        const { duplex, ws } = yield* scripted()
+        if (when === "one behind another") {
+          const pinging = yield* park(ws.ping(Uint8Array.of(1)))
+          duplex.push(encode("server", Frame.make(Opcode.Pong, Uint8Array.of(1))))
+          yield* Fiber.join(pinging)
+        }
+        duplex.push(null)
+        assertClosed(yield* reasonOf(ws.receive), "Peer")
+        assertClosed((yield* Effect.flip(ws.ping())).reason, "Peer")
+      }))
+  }
 
   it.live("is told so, too, by the answer to its Close frame, which waited for a message to be received", () =>
     Effect.gen(function*() {
