@@ -16,7 +16,6 @@ import type { IncomingMessage, Server } from "node:http"
 import type { Duplex } from "node:stream"
 import { forgetting } from "./internal/forgetting.ts"
 import { logUnlessEnd, type Stage } from "./internal/handlerEnd.ts"
-import { hasOthers } from "./internal/ownListeners.ts"
 import * as Opening from "./internal/upgrade.ts"
 import type { OpenError } from "./WebsocketError.ts"
 import type * as WebsocketStream from "./WebsocketStream.ts"
@@ -179,7 +178,7 @@ export const runUpgrades = <E, R>(
       fork(answered(socket, Effect.andThen(Effect.yieldNow, forgetting(() => handler(upgrade)))))
     }
     yield* listen(server, "upgrade", onUpgrade)
-    if (!hasOthers(server, "request")) yield* listen(server, "request", Opening.requestListener(server))
+    yield* listen(server, "request", Opening.requestListener(server))
     return yield* Effect.never
   }).pipe(Effect.scoped)
 

@@ -172,6 +172,17 @@ describe("WebsocketServer.attach", () => {
       assert.strictEqual(server.listenerCount("request"), 0)
     }))
 
+  it.live("answers them, too, once those who did have left", () =>
+    Effect.gen(function*() {
+      const { port, server } = yield* serve
+      const answer = () => {}
+      server.on("request", answer)
+      yield* WebsocketServer.attach(server)
+      server.off("request", answer)
+      const page = request({ headers: { Upgrade: undefined, Connection: "close" } })
+      assert.strictEqual((yield* exchange(port, page)).status, 426)
+    }))
+
   it.live("leaves requests to those who come to listen for them later", () =>
     Effect.gen(function*() {
       const { port, server } = yield* serve

@@ -16,7 +16,7 @@ import type { Handler, RunOptions } from "../WebsocketServer.ts"
 import { FrontDoor } from "./frontDoor.ts"
 import { Guest, type Host } from "./guest.ts"
 import * as Meter from "./meter.ts"
-import { hasOthers, unlessSucceeded } from "./ownListeners.ts"
+import { unlessSucceeded } from "./ownListeners.ts"
 import { Reception, type Shift, type Visitor } from "./reception.ts"
 import { type Settings, sweepInterval } from "./serverOptions.ts"
 import { sweep } from "./sweep.ts"
@@ -48,12 +48,10 @@ export const receiveUpgrades = (
       const tunnel = receiveUpgrade(request, socket, head)
       if (tunnel !== undefined) fork(reject(tunnel, OpeningHandshake.reject(notGet)))
     }
-    const answersRequests = !hasOthers(server, "request")
     yield* Effect.acquireRelease(
       Effect.sync(() => {
         door = FrontDoor.open(server, reception)
-        server.on("upgrade", onUpgrade).on("error", onError)
-        if (answersRequests) server.on("request", onRequest)
+        server.on("upgrade", onUpgrade).on("error", onError).on("request", onRequest)
         // Without a listener Node hangs up without a word.
         if (settings.ownsServer) server.on("connect", onConnect)
       }),
