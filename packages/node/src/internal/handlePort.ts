@@ -276,7 +276,6 @@ export class HandlePort implements Port, Private.Reader {
     const { ending, handle, held } = this
     this.queue = undefined
     this.queuedBytes = 0
-    this.isFull = false
     if (handle === undefined || ending.error !== undefined) return
     if (this.isOver || ending.ended || !leavesRemainder(error)) return this.destroy(error)
     ending.error = error
