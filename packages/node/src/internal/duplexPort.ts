@@ -145,7 +145,7 @@ export class DuplexPort implements Port {
 
   /** @internal for those who wait for their turn */
   resume(): void {
-    if (this.flowing && !this.isOver) this.duplex.resume()
+    if (this.flowing) this.duplex.resume()
   }
 
   // As one chunk, of which the stream tells by one event, or by several.
