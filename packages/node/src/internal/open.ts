@@ -40,7 +40,7 @@ export const open = (
     const start = yield* Clock.monotonicTimeNanos
     const left = Effect.map(Clock.monotonicTimeNanos, (now) => {
       const spent = Duration.nanos(now - start)
-      return Duration.max(Duration.subtract(plan.openDeadline, spent), Duration.zero)
+      return Duration.subtract(plan.openDeadline, spent)
     })
     const opened = hop(plan, plan.target, left, options.maxRedirects ?? 0)
     return yield* Effect.withSpan(opened, "websocket.connect", { kind: "client", attributes: attributes(plan) })
