@@ -47,6 +47,7 @@ describe("Websocket.make", () => {
       yield* client.writeAll(Arr.map(Arr.make(1, 2, 3), (byte) => Frame.make(Opcode.Binary, Uint8Array.of(byte))))
       yield* server.awaitReadable
       const ws = yield* Websocket.make(server, brief)
+      assert.strictEqual((yield* Effect.flip(server.read)).reason._tag, "Busy")
       const received = yield* Stream.runCollect(Stream.take(ws.messages, 3))
       assert.deepStrictEqual(received.map(({ payload }) => [...payload]), [[1], [2], [3]])
     }))
