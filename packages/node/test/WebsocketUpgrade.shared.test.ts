@@ -7,6 +7,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
+import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
 import type { Server } from "node:http"
 import { asText } from "./support/frames.ts"
@@ -98,6 +99,23 @@ describe("Several who listen for the upgrades of one server", () => {
             new RegExp(`OpenError: ${option} is answered already, it must be answered by one .* end the others`)
           )
         }
+        yield* expectEcho(stream)
+        assert.lengthOf(yield* Queue.clear(logged), 0)
+      }))
+  }
+
+  for (const operations of [3, 4, 5, 6, 7, 8]) {
+    it.live(`and run twice, where each yields after ${operations} steps: each client gets one answer`, () =>
+      Effect.gen(function*() {
+        const stepped = (server: Server) =>
+          WebsocketUpgrade.runUpgrades(server, (upgrade) =>
+            WebsocketUpgrade.accept(upgrade).pipe(
+              Effect.provideService(Scheduler.MaxOpsBeforeYield, operations),
+              Effect.flatMap(({ stream }) => Effect.forever(Effect.flatMap(stream.readAll, stream.writeAll)))
+            ))
+        const { logged, url } = yield* shared(stepped, stepped)
+        const stream = yield* WebsocketClient.connectStream(url)
+        assert.include(String(Cause.squash(yield* Queue.take(logged))), "upgrade is answered already")
         yield* expectEcho(stream)
         assert.lengthOf(yield* Queue.clear(logged), 0)
       }))

@@ -5,6 +5,7 @@ import { OptionError } from "@websocket-stream/core/OptionError"
 import * as Origin from "@websocket-stream/core/Origin"
 import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { constVoid } from "effect/Function"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -112,17 +113,33 @@ export const openUpgrade = (
 ): Effect.Effect<Connection, OpenError, Scope.Scope> =>
   Effect.gen(function*() {
     const { head, request, socket } = upgrade
-    if (isAnswered(socket)) return yield* misconfigured(upgrade, answeredAlready("upgrade"))
     const agreed = Result.flatMap(deflateOptions(options?.deflate), (wanted) => negotiate(offer, options, wanted))
     if (Result.isFailure(agreed)) return yield* misconfigured(upgrade, agreed.failure)
     const { deflate, greeting, subprotocol } = agreed.success
     const rsv1 = deflate !== undefined
-    const stream = yield* makeStream(socket, { ...options, role: "server", head, rsv1 }, greeting).pipe(
-      Effect.catchTag("OptionError", (error) => misconfigured(upgrade, error))
+    const made = makeStream(socket, { ...options, role: "server", head, rsv1 }, greeting)
+    const stream = yield* Effect.catchTag(
+      answerBy(socket, made),
+      "OptionError",
+      (error) => misconfigured(upgrade, error)
     )
-    answered.set(socket, stream)
     return { stream, request, subprotocol, deflate }
   })
+
+// Whoever looks notes in the same step that it answers: a fiber may be made to yield between two, and another looks meanwhile.
+const answerBy = <R>(
+  socket: Duplex,
+  made: Effect.Effect<FrameStream, OptionError, R>
+): Effect.Effect<FrameStream, OptionError, R> =>
+  Effect.uninterruptible(Effect.suspend(() => {
+    if (isAnswered(socket)) return Effect.fail(answeredAlready("upgrade"))
+    noteAnswer(socket)
+    return Effect.onExit(made, (exit) =>
+      Effect.sync(() => {
+        if (Exit.isSuccess(exit)) answered.set(socket, exit.value)
+        else answered.delete(socket)
+      }))
+  }))
 
 /** How far an upgrade has come, by its socket. */
 export const stageOf = (socket: Duplex): Stage => {
