@@ -11,7 +11,7 @@ import { asText, decode } from "./support/frames.ts"
 import { alone, eventually } from "./support/metrics.ts"
 import { Scripted } from "./support/scripted.ts"
 import { assertWaiting, make, park, turns } from "./support/streams.ts"
-import { inPieces, scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
+import { inPieces, scripted, streams, withoutTakeover, type Ws } from "./support/websockets.ts"
 
 const texts = (duplex: Scripted): ReadonlyArray<string> => decode("server", duplex.sentBytes).map(asText)
 
@@ -52,6 +52,30 @@ describe("Websocket.broadcast", () => {
         yield* turns
         for (const { duplex } of all) {
           assert.deepStrictEqual(Buffer.from(decode("server", duplex.sentBytes).at(-1)!.payload), Buffer.from(expected))
+        }
+      }))
+  }
+
+  for (const length of [1, 125, 126, 2048, 65_536]) {
+    it.live(`what one of them writes into his ${length} bytes nobody else sees, nor who gets them next`, () =>
+      Effect.gen(function*() {
+        // Each is given by reference what the other end writes.
+        const pairs = yield* Effect.all([streams, streams])
+        const servers = yield* Effect.forEach(pairs, ({ server }) => Websocket.make(server, { closeDeadline: 0 }))
+        const clients = yield* Effect.forEach(pairs, ({ client }) => Websocket.make(client, { closeDeadline: 0 }))
+        const message = Message.text("x".repeat(length))
+        const ways = [
+          Websocket.broadcast(servers, message),
+          Effect.forEach(servers, ({ send }) => send(message)),
+          Effect.forEach(servers, ({ send }) => send("x".repeat(length)))
+        ]
+        for (const way of [...ways, ...ways]) {
+          yield* way
+          for (const { receive } of clients) {
+            const { payload } = yield* receive
+            assert.strictEqual(Buffer.from(payload).toString(), "x".repeat(length))
+            payload.fill(0)
+          }
         }
       }))
   }

@@ -126,7 +126,7 @@ export class DuplexPort implements Port {
     this.heard = true
     const wasReceiving = this.isReceiving
     this.isReceiving = true
-    const wantsMore = this.listener.onChunk(chunk, false)
+    const wantsMore = this.tell(chunk)
     this.isReceiving = wasReceiving
     // An answer that is ready now need not wait for the tick: a tenth of what an echo costs.
     if (this.corked && !wasReceiving) this.flush()
@@ -156,6 +156,11 @@ export class DuplexPort implements Port {
     if (held !== undefined) this.receive(held)
   }
 
+  // What is not ours alone is on loan: payloads are their reader's to write to, and views of one chunk might be several readers'.
+  private tell(chunk: Uint8Array): boolean {
+    return this.listener.onChunk(chunk, !this.ownsChunks)
+  }
+
   /** @internal for the stream's events */
   end(): void {
     if (this.isOver) return
@@ -174,7 +179,7 @@ export class DuplexPort implements Port {
     this.isOver = true
     // What Node had read before a failure came from the peer in good order. `read` emits nothing any more by now.
     const rest = takeHeld(this.duplex)
-    if (rest !== undefined) this.listener.onChunk(rest, false)
+    if (rest !== undefined) this.tell(rest)
     this.listener.onClose(this.reason(error))
   }
 
