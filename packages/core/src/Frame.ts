@@ -66,7 +66,7 @@ export const make = (
  * **Details**
  *
  * Only what one frame decides: an opcode that is none, a control frame that is long or fragmented, RSV1 where no
- * extension may use it. The order of fragments is the message's business.
+ * extension may use it. The order of fragments is the message's business, and what a Close frame says that of `Close.encode`.
  *
  * @category validation
  * @since 0.1.0

@@ -147,6 +147,9 @@ export class WebsocketStream extends Context.Service<WebsocketStream, {
    * Waits in Block mode while more than the stream's high-water mark is queued; in NonBlock mode fails with `WouldBlock`
    * then. Fails with `Encode` for what the protocol does not let us send, `Closed` after a Close frame or the end of the
    * stream, `Io` after a failure. Whenever it fails or is interrupted while it waits, nothing was queued.
+   *
+   * What a payload says is not looked at, as `read` does not: that of a text is to be UTF-8, and that of a Close frame one that
+   * `Close.encode` makes.
    */
   readonly write: (
     opcode: Opcode,
@@ -192,7 +195,8 @@ export interface Options {
   readonly linger?: Duration.Input | undefined
   /**
    * Whether to read and write a plain socket by its handle, beneath `node:net`, which costs a third less. The handle is Node's
-   * own business: where it is not what we know, and for any other stream, `node:net` is used in any case. Default: true.
+   * own business: where it is not what we know, and for any other stream, `node:net` is used in any case. There, where a write
+   * fails because the peer has gone, what it sent before is read only as far as Node had read it by then. Default: true.
    */
   readonly direct?: boolean | undefined
   /**
@@ -229,6 +233,11 @@ export const defaultTurnSize: number = defaults.turnSize
  * a socket that is closed while the peer still sends resets the connection.
  *
  * Fails with an `OptionError` that names the option, before the stream is touched.
+ *
+ * **Gotchas**
+ *
+ * That a stream was destroyed it tells by `close` or `error`. One of your own that was made with `emitClose: false`, and is destroyed
+ * without an error, tells nobody, and readers wait until the scope closes.
  *
  * **Example** (Both ends of a pair in memory)
  *

@@ -63,6 +63,19 @@ describe("write", { timeout: 30_000 }, () => {
       }
     }))
 
+  it.effect("what a Close frame says is the endpoint's to look at, who writes it and who reads it", () =>
+    Effect.gen(function*() {
+      for (const bytes of [[], [3], [3, 232], [3, 237], [3, 232, 0xff], [0, 0, 0]]) {
+        const payload = Uint8Array.from(bytes)
+        const { duplex, stream } = yield* scripted({ role: "server" })
+        yield* stream.write(Opcode.Close, payload)
+        yield* turns
+        const reader = yield* scripted({ role: "client" })
+        reader.duplex.push(duplex.sentBytes)
+        assert.deepStrictEqual(yield* reader.stream.read, Frame.make(Opcode.Close, payload))
+      }
+    }))
+
   it.effect("a string is sent as UTF-8", () =>
     Effect.gen(function*() {
       const { duplex, stream } = yield* scripted({ role: "server" })
