@@ -157,8 +157,8 @@ export class Websocket extends Context.Service<Websocket, {
    * Sends a message. Succeeds when it is queued whole, which waits while as much is queued as the stream holds. Bytes are copied,
    * and may be changed then; the payload of a `Message` may not. Fails with `Closed` after a Close frame of either side or the end
    * of the connection, `Io` after a failure; and where it fails, or is interrupted while it waits, nothing of the message was
-   * sent. What was queued is sent in order, as long as the peer takes it: behind the end of the scope
-   * within the close deadline.
+   * sent. On a stream that may be half open the end of the peer's side alone is none: `send` goes on, and waits for room as before.
+   * What was queued is sent in order, as long as the peer takes it: behind the end of the scope within the close deadline.
    */
   readonly send: (message: Sendable, options?: SendOptions) => Effect.Effect<void, WriteError>
 
@@ -288,7 +288,8 @@ export interface Options {
   readonly receiveBuffer?: number | undefined
   /**
    * How long to wait for the peer's Close frame, and then for the end of TCP; and how long a Close frame of the peer's may wait for
-   * the messages before it to be received, until it is answered. Default: {@link defaultCloseDeadline}.
+   * the messages before it to be received, until it is answered: `send` fails from then on, and they can still be received. Default:
+   * {@link defaultCloseDeadline}.
    */
   readonly closeDeadline?: Duration.Input | undefined
   /** Whether to count for `WebsocketMetrics`. Default: false. */

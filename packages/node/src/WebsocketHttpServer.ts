@@ -64,9 +64,10 @@ export type Evaluate = Parameters<typeof NodeHttpServer.make>[0]
  * The options come before those of the server, one by one. A handler ends when it likes to, its response is dropped, and to end
  * with the `ReadError` or `WriteError` of its connection that is over is no failure. Others are logged, and not sent.
  *
- * The end of its client interrupts a handler of HTTP. Behind the upgrade it does not: there may be messages yet to receive, and
- * `receive` fails behind the last of them. A handler that waits for something else has `closed` to look at, or is interrupted
- * after `handlerDeadline`.
+ * The end of its client interrupts a handler of HTTP, unless the client has sent something behind its request, which a handler may
+ * still upgrade to receive: one that may be slow to decide is to limit its own time. Behind the upgrade it does not: there may be
+ * messages yet to receive, and `receive` fails behind the last of them. A handler that waits for something else has `closed` to
+ * look at, or is interrupted after `handlerDeadline`.
  *
  * Fails with an `OpenError` of reason `Handshake` for a request that opens no connection, also where the server is not one of
  * this module, and of reason `InvalidOption` for options that cannot be used: the client gets the status that belongs to it.
@@ -126,6 +127,11 @@ export const upgrade = (
  *
  * Fails with a `ServeError` if it cannot listen, and for options of WebSockets that cannot be used: its cause is the
  * `OptionError` then.
+ *
+ * **Gotchas**
+ *
+ * It answers every upgrade, by a 404 where no route does. Whoever else opens upgrades of the same server of Node, as
+ * `WebsocketUpgrade.runUpgrades` may, has such answers written into its connections: here it is routes that part the paths.
  *
  * @category constructors
  * @since 0.1.0

@@ -425,7 +425,7 @@ export const run: {
   WebsocketServer.use((server) => server.run(handler, options))
 
 /**
- * Runs a handler for as long as the layer lives.
+ * Runs a handler for as long as the layer lives. Its end comes before the server's: see the gotchas of {@link make}.
  *
  * **Example** (A server as a layer)
  *
