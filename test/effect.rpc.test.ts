@@ -237,23 +237,36 @@ describe("a server that vanishes", () => {
     }).pipe(Effect.provide(RpcSerialization.layerNdjson)))
 })
 
+/** As many calls as wait for an answer at a time. */
+const callers = 500
+
+/** A server that answers all calls, and leaves, in one piece: the client knows of the end while it is busy with the answers. */
+const leaving = Effect.fnUntraced(function*(answerTo: (requestId: string) => string) {
+  const server = yield* WebsocketServer.make({ host: "127.0.0.1", port: 0 })
+  yield* Effect.forkScoped(server.run((ws) =>
+    Effect.gen(function*() {
+      const ids: Array<string> = []
+      while (ids.length < callers) ids.push(...(yield* ws.receiveAll).flatMap(requestIds))
+      if (Arr.isReadonlyArrayNonEmpty(ids)) yield* ws.sendAll(Arr.map(ids, answerTo))
+    })
+  ))
+  return yield* connect("port" in server.address ? server.address.port : 0)
+})
+
 describe("a server that leaves behind its answers", () => {
   it.live("fails the calls that were made on those, as it fails the others", () =>
     Effect.gen(function*() {
-      const callers = 500
-      const server = yield* WebsocketServer.make({ host: "127.0.0.1", port: 0 })
-      // All answers and the end in one piece: the client knows of the end while it is busy with the answers.
-      yield* Effect.forkScoped(server.run((ws) =>
-        Effect.gen(function*() {
-          const ids: Array<string> = []
-          while (ids.length < callers) ids.push(...(yield* ws.receiveAll).flatMap(requestIds))
-          if (Arr.isReadonlyArrayNonEmpty(ids)) yield* ws.sendAll(Arr.map(ids, answerTo))
-        })
-      ))
-      const client = yield* connect("port" in server.address ? server.address.port : 0)
+      const client = yield* leaving(exitOf)
       const twice = Effect.andThen(client.Upper({ text: "a" }), Effect.exit(client.Upper({ text: "b" })))
       const second = yield* Effect.all(Array.from({ length: callers }, () => twice), { concurrency: "unbounded" })
       assertLost(second, 1000)
+    }).pipe(Effect.provide(RpcSerialization.layerNdjson)))
+
+  it.live("fails the streams that acknowledge those", () =>
+    Effect.gen(function*() {
+      const client = yield* leaving(chunkOf)
+      const counted = Effect.exit(Stream.runDrain(client.Count({ to: 1e9 })))
+      assertLost(yield* Effect.replicateEffect(counted, callers, { concurrency: "unbounded" }), 1000)
     }).pipe(Effect.provide(RpcSerialization.layerNdjson)))
 })
 
@@ -264,8 +277,10 @@ const requestIds = (message: Message.Message): ReadonlyArray<string> =>
     )
     : []
 
-const answerTo = (requestId: string): string =>
+const exitOf = (requestId: string): string =>
   `${JSON.stringify({ _tag: "Exit", requestId, exit: { _tag: "Success", value: "A" } })}\n`
+
+const chunkOf = (requestId: string): string => `${JSON.stringify({ _tag: "Chunk", requestId, values: [1] })}\n`
 
 /** Calls that failed as they should: not by a defect. */
 const assertLost = (exits: ReadonlyArray<Exit.Exit<unknown, unknown>>, code = 1006): void => {

@@ -46,7 +46,9 @@ import * as WebsocketServer from "./WebsocketServer.ts"
  * `SocketCloseError` once either side has closed, and with `SocketWriteError` for what may not be sent, with our `WriteError` as
  * the cause. Once the scope of the reader has ended, writes wait for the next connection, also those that still waited for room
  * in the last one, and those that found its end a moment before the reader did; but not a `writeAll` of those, because some of it
- * may have gone. The payload is copied. A `CloseEvent` closes with its code and reason, and waits for the peer to agree.
+ * may have gone. Where it is the fiber that pulls which finds the end so, its next pull tells of it: a `write` succeeds there, and is
+ * not sent, one for each message of the last pull, as an answer that was on its way. The payload is copied. A `CloseEvent` closes
+ * with its code and reason, and waits for the peer to agree.
  *
  * The end of the reader's scope fails whoever pulls, at once, and closes the connection: with 1000, with 1001 if it was
  * interrupted and with 1011 if it failed.
@@ -266,12 +268,19 @@ class Link {
   private current: Websocket["Service"] | undefined = undefined
   private readonly isUp = Latch.makeUnsafe(false)
   private puller: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  // Messages of the last pull, each of which may have an answer that comes too late.
+  private answerable = 0
 
-  /** Notes who pulls. */
-  pulling<A, E>(pull: Effect.Effect<A, E>): Effect.Effect<A, E> {
+  /** Notes who pulls, and how much. */
+  pulling<A, E>(pull: Effect.Effect<Arr.NonEmptyReadonlyArray<A>, E>): Effect.Effect<Arr.NonEmptyReadonlyArray<A>, E> {
+    const counted = Effect.map(pull, (elements) => {
+      this.answerable = elements.length
+      return elements
+    })
     return Effect.withFiber((fiber) => {
       this.puller = fiber
-      return pull
+      this.answerable = 0
+      return counted
     })
   }
 
@@ -292,9 +301,20 @@ class Link {
   write(chunk: Uint8Array | string | Socket.CloseEvent): Effect.Effect<void, Socket.SocketError> {
     const orAgain = (ws: Websocket["Service"]) => (error: Socket.SocketError) =>
       error.reason._tag === "SocketCloseError"
-        ? Effect.flatMap(this.isLeft(ws), (isLeft) => (isLeft ? this.write(chunk) : Effect.fail(error)))
+        ? Effect.flatMap(this.isUnheard(ws), (isUnheard) =>
+          isUnheard
+            ? Effect.void
+            : Effect.flatMap(this.isLeft(ws), (isLeft) => (isLeft ? this.write(chunk) : Effect.fail(error))))
         : Effect.fail(error)
     return Effect.flatMap(this.connection, (ws) => Effect.catch(write(ws, chunk), orAgain(ws)))
+  }
+
+  // An `RpcClient` acknowledges what it reads of a stream, in the fiber that reads: a defect of that would be the stream's end,
+  // where the next pull tells of the connection's. One for each message, so that who writes and never pulls hears of it, too.
+  private isUnheard(ws: Websocket["Service"]): Effect.Effect<boolean> {
+    return Effect.withFiber((fiber) =>
+      Effect.succeed(this.current === ws && this.puller === fiber && this.answerable-- > 0)
+    )
   }
 
   // The reader may not have come to the end yet, as it is busy with what was before it. Where it does not write itself, it may be

@@ -106,6 +106,23 @@ describe("closing a socket of WebsocketSocket", () => {
       assertReason(yield* Fiber.join(answering), closed(4000, "enough"))
     }))
 
+  it.live("an answer of the reader's that finds the end is not sent, and its next pull tells why", () =>
+    Effect.gen(function*() {
+      const { reader, server, writer } = yield* connected
+      yield* server.ws.sendAll(["one", "two"])
+      const late = Effect.gen(function*() {
+        assert.deepStrictEqual(yield* reader.pull, ["one", "two"])
+        yield* server.ws.close(4000, "enough")
+        yield* writer.write("first")
+        yield* writer.write("second")
+        // Who does not pull again is told of the end, too.
+        assertReason(yield* reasonOf(writer.write("third")), closed(4000, "enough"))
+        assertReason(yield* reasonOf(reader.pull), closed(4000, "enough"))
+        return yield* reasonOf(writer.write("fourth"))
+      })
+      assertReason(yield* late, closed(4000, "enough"))
+    }))
+
   const exits: ReadonlyArray<readonly [code: number, exit: Exit.Exit<unknown, unknown>]> = [
     [1000, Exit.void],
     [1001, Exit.interrupt()],
