@@ -120,7 +120,8 @@ export const upgrade = (
  * `upgradeWith` may add headers to the 101. Upgrades to other protocols than WebSocket stay Effect's.
  *
  * An upgrade runs through the same middleware and routes as any other request, and a route that does not upgrade answers it. One
- * that is no proper opening handshake gets the status that belongs to it.
+ * that is no proper opening handshake gets the status that belongs to it. A client that takes nothing of such an answer for the
+ * `idleDeadline` is cut.
  *
  * The end of the scope of `serve` stops the listening, and drains the WebSockets as that of a `WebsocketServer` does, while
  * other requests have the `gracefulShutdownTimeout`.

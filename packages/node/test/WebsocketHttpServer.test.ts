@@ -192,6 +192,19 @@ describe("WebsocketHttpServer", () => {
       assert.deepStrictEqual([status, rest.length], [200, 2_000_000])
     }))
 
+  it.live("an upgrade whose client does not take its response, or is gone unseen, is cut after idleDeadline", () =>
+    Effect.gen(function*() {
+      const node = createServer()
+      const long = HttpRouter.add("GET", "/long", HttpServerResponse.text("a".repeat(20_000_000)))
+      const { port } = yield* serving(long, { server: node, websocket: { idleDeadline: "100 millis" } })
+      const ended = once(node, "connection").then(([socket]) => once(socket, "close"))
+      const socket = connectTcp({ port, host: "127.0.0.1" })
+      yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
+      // Nobody reads what comes.
+      socket.on("error", () => {}).write(handshake("/long"))
+      yield* Effect.promise(() => ended)
+    }))
+
   it.live("a request that asks for no upgrade gets a 426 of a route that upgrades", () =>
     Effect.gen(function*() {
       const { port } = yield* serving(websocket("/", echo))

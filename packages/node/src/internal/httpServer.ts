@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { constVoid, identity } from "effect/Function"
 import * as Headers from "effect/http/Headers"
+import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpMiddleware from "effect/http/HttpMiddleware"
 import type * as HttpServer from "effect/http/HttpServer"
 import * as HttpServerError from "effect/http/HttpServerError"
@@ -83,7 +84,16 @@ export const serve = Effect.fnUntraced(function*(
 const isWebsocket = ({ headers }: IncomingMessage): boolean =>
   headers.upgrade === undefined || headers.upgrade.toLowerCase() === "websocket"
 
-const ready = Effect.flatMap(HttpServerRequest, (request) => HttpUpgrade.of(request)?.ready ?? Effect.void)
+const ready = Effect.flatMap(HttpServerRequest, (request) => {
+  const upgrade = HttpUpgrade.of(request)
+  return upgrade === undefined ? Effect.void : HttpEffect.withPreResponseHandler(upgrade.ready, beginning(upgrade))
+})
+
+const beginning = (upgrade: HttpUpgrade): HttpEffect.PreResponseHandler => (_, response) =>
+  Effect.sync(() => {
+    upgrade.beginResponse()
+    return response
+  })
 
 // Effect's handler knows a connection that was upgraded by the `WebSocket` that it got, and writes no HTTP into it any more.
 const standIn: Effect.Effect<any> = Effect.succeed({

@@ -7,6 +7,7 @@ import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import type { EventEmitter } from "node:events"
 import { ServerResponse } from "node:http"
+import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as Websocket from "../Websocket.ts"
 import type { OpenError } from "../WebsocketError.ts"
@@ -15,6 +16,7 @@ import * as WebsocketUpgrade from "../WebsocketUpgrade.ts"
 import { drain } from "./drain.ts"
 import { requestErrorOf } from "./handlerEnd.ts"
 import { cannotOpen } from "./invalidOption.ts"
+import { longestTimer } from "./lingering.ts"
 import { checkMessageOptions } from "./messageOptions.ts"
 import { MessageStream } from "./messageStream.ts"
 import * as Meter from "./meter.ts"
@@ -117,6 +119,17 @@ export class HttpUpgrade {
       }
       return Effect.succeed(false)
     })
+  }
+
+  /**
+   * Cuts a client that for the `idleDeadline` takes nothing of its response, or is gone: Node takes any progress for a sign of life.
+   * Nobody reads such a socket, so that nobody would see the end of its peer, and over TLS Node tells of no write behind one that
+   * failed by itself, as that of a session ticket does.
+   */
+  beginResponse(): void {
+    const { all: { settings: { deadlines } }, upgrade: { socket } } = this
+    if (this.wasOpened || !(socket instanceof Socket) || deadlines.idleDeadline > longestTimer) return
+    socket.setTimeout(deadlines.idleDeadline, destroy)
   }
 
   get wasOpened(): boolean {
