@@ -6,6 +6,7 @@
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { RequestError } from "@websocket-stream/core/HandshakeError"
+import { OptionError } from "@websocket-stream/core/OptionError"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -20,7 +21,7 @@ import * as Meter from "./internal/meter.ts"
 import { settings } from "./internal/serverOptions.ts"
 import { Timepiece } from "./internal/timepiece.ts"
 import type * as Websocket from "./Websocket.ts"
-import { Handshake, OpenError } from "./WebsocketError.ts"
+import { Handshake, InvalidOption, OpenError } from "./WebsocketError.ts"
 import type * as WebsocketServer from "./WebsocketServer.ts"
 import type * as WebsocketUpgrade from "./WebsocketUpgrade.ts"
 
@@ -69,8 +70,9 @@ export type Evaluate = Parameters<typeof NodeHttpServer.make>[0]
  * messages yet to receive, and `receive` fails behind the last of them. A handler that waits for something else has `closed` to
  * look at, or is interrupted after `handlerDeadline`.
  *
- * Fails with an `OpenError` of reason `Handshake` for a request that opens no connection, also where the server is not one of
- * this module, and of reason `InvalidOption` for options that cannot be used: the client gets the status that belongs to it.
+ * Fails with an `OpenError` of reason `Handshake` for a request that opens no connection, and of reason `InvalidOption` for options
+ * that cannot be used: the client gets the status that belongs to it. It is `InvalidOption`, too, and a 500, for an upgrade that came
+ * by a server of another module, such as `NodeHttpServer.layer` or `layerTest`.
  * Dies if it is asked a second time for the same request, and interrupts a handler that asks while the server shuts down.
  *
  * **Example** (A route that greets)
@@ -108,7 +110,10 @@ export type Evaluate = Parameters<typeof NodeHttpServer.make>[0]
 export const upgrade = (
   options?: UpgradeOptions
 ): Effect.Effect<Websocket.Websocket["Service"], OpenError, HttpServerRequest | Scope.Scope> =>
-  Effect.flatMap(HttpServerRequest, (request) => HttpUpgrade.of(request)?.open(options) ?? Effect.fail(notAnUpgrade()))
+  Effect.flatMap(
+    HttpServerRequest,
+    (request) => HttpUpgrade.of(request)?.open(options) ?? Effect.fail(notOurs(request))
+  )
 
 /**
  * A server that listens for as long as the scope is open.
@@ -199,5 +204,15 @@ export const layerConfig = (
  */
 export type HttpServices = Layer.Success<typeof NodeHttpServer.layerHttpServices>
 
-const notAnUpgrade = (): OpenError =>
-  new OpenError({ reason: new Handshake({ error: new RequestError({ reason: { _tag: "NotAnUpgrade" } }) }) })
+// Our servers know each of their upgrades, so that one which nobody knows came by another.
+const notOurs = ({ headers }: HttpServerRequest): OpenError =>
+  headers["upgrade"]?.toLowerCase() === "websocket" && /\bupgrade\b/i.test(headers["connection"] ?? "")
+    ? new OpenError({ reason: new InvalidOption({ error: anotherServer() }) })
+    : new OpenError({ reason: new Handshake({ error: new RequestError({ reason: { _tag: "NotAnUpgrade" } }) }) })
+
+const anotherServer = () =>
+  new OptionError({
+    option: "server",
+    value: "of another module",
+    expected: "that of WebsocketHttpServer.layer, which takes the place of NodeHttpServer.layer"
+  })

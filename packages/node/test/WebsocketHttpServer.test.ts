@@ -1,11 +1,14 @@
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { assert, describe, it } from "@effect/vitest"
 import type { Websocket } from "@websocket-stream/node/Websocket"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
+import type { OpenError } from "@websocket-stream/node/WebsocketError"
 import * as WebsocketHttpServer from "@websocket-stream/node/WebsocketHttpServer"
 import * as WebsocketMetrics from "@websocket-stream/node/WebsocketMetrics"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -212,6 +215,28 @@ describe("WebsocketHttpServer", () => {
       assert.strictEqual(status, 426)
       assert.strictEqual(headers.get("upgrade"), "websocket")
       assert.include(rest.toString(), "this address speaks WebSocket")
+    }))
+
+  it.live("an upgrade that came by a server of Effect's is told whose it has to be", () =>
+    Effect.gen(function*() {
+      const told = yield* Deferred.make<never, OpenError>()
+      const route = HttpRouter.add(
+        "GET",
+        "/",
+        WebsocketHttpServer.upgrade().pipe(
+          Effect.tapError((error) => Deferred.fail(told, error)),
+          Effect.as(HttpServerResponse.empty())
+        )
+      )
+      const served = HttpRouter.serve(route, { disableListenLog: true, disableLogger: true }).pipe(
+        Layer.provideMerge(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+      )
+      const { address } = Context.get(yield* Layer.build(served), HttpServer.HttpServer)
+      const { status } = yield* exchange("port" in address ? address.port : 0, handshake("/"))
+      assert.strictEqual(status, 500)
+      const { message, reason } = yield* Effect.flip(Deferred.await(told))
+      assert.strictEqual(reason._tag, "InvalidOption")
+      assert.include(message, "that of WebsocketHttpServer.layer, which takes the place of NodeHttpServer.layer")
     }))
 
   it.live("other protocols are Effect's to upgrade to", () =>
