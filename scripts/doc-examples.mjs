@@ -1,4 +1,4 @@
-// Makes a test of every example in the docs: each ```ts block of a docstring under packages/*/src, and of each README.md.
+// Makes a test of every example in the docs: each ```ts block of a docstring under packages/*/src, and of each README.md and docs/*.md.
 // `expression // => value` becomes an assertion; the value may go on over further comment lines. Each has one at least.
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
@@ -34,7 +34,14 @@ const testOf = (name, code) => {
 }
 
 rmSync(out, { recursive: true, force: true })
-for (const path of [...globSync("packages/*/src/**/*.ts"), ...globSync("packages/*/README.md"), "README.md"]) {
+for (
+  const path of [
+    ...globSync("packages/*/src/**/*.ts"),
+    ...globSync("packages/*/README.md"),
+    ...globSync("docs/*.md"),
+    "README.md"
+  ]
+) {
   const source = readFileSync(path, "utf8")
   const texts = path.endsWith(".md") ? [source] : docstrings(source)
   for (const [index, code] of texts.flatMap(blocks).entries()) {
