@@ -101,9 +101,11 @@ export class Io extends Data.TaggedClass("Io")<{
   }
 }
 
-// Node's error of a host with several addresses says nothing itself.
+// Node's error of a host with several addresses says nothing itself. Those of OpenSSL end in a new line.
 const messageOf = (cause: Error): string =>
-  cause.message === "" && cause instanceof AggregateError ? cause.errors.map(messageOf).join("; ") : cause.message
+  cause.message === "" && cause instanceof AggregateError
+    ? cause.errors.map(messageOf).join("; ")
+    : cause.message.trimEnd()
 
 /**
  * What was to be written is nothing that the protocol lets us send. No byte of it was queued.

@@ -105,7 +105,9 @@ describe("WebsocketClient over TLS", () => {
       const port = yield* listen(net.createServer((socket) => {
         socket.on("error", () => {}).once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"))
       }))
-      assert.strictEqual((yield* refusal(`wss://127.0.0.1:${port}/`))._tag, "Io")
+      const { _tag, message } = yield* refusal(`wss://127.0.0.1:${port}/`)
+      assert.strictEqual(_tag, "Io")
+      assert.match(message, /^the connection failed: .*wrong version number.*\S$/)
     }))
 
   it.live("tells of a server that speaks TLS where we do not", () =>
