@@ -208,6 +208,23 @@ describe("WebsocketHttpServer", () => {
       yield* Effect.promise(() => ended)
     }))
 
+  it.live("an upgrade whose client has taken all that there was of its response gets the rest, however late", () =>
+    Effect.gen(function*() {
+      const node = createServer()
+      const late = yield* Deferred.make<void>()
+      const parts = Stream.concat(Stream.make("one, "), Stream.as(Stream.fromEffect(Deferred.await(late)), "two"))
+      const paused = HttpRouter.add("GET", "/paused", HttpServerResponse.stream(Stream.encodeText(parts)))
+      const { port } = yield* serving(paused, { server: node, websocket: { idleDeadline: "100 millis" } })
+      const expired = once(node, "connection").then(([socket]) => once(socket, "timeout"))
+      const socket = yield* dial(port)
+      socket.write(handshake("/paused", { Connection: "Upgrade, close" }))
+      yield* Effect.promise(() => expired)
+      yield* Deferred.succeed(late, undefined)
+      const { rest } = parse(Buffer.from(yield* takeAll(socket)))
+      assert.include(rest.toString(), "one, ")
+      assert.include(rest.toString(), "two")
+    }))
+
   it.live("a request that asks for no upgrade gets a 426 of a route that upgrades", () =>
     Effect.gen(function*() {
       const { port } = yield* serving(websocket("/", echo))

@@ -122,14 +122,14 @@ export class HttpUpgrade {
   }
 
   /**
-   * Cuts a client that for the `idleDeadline` takes nothing of its response, or is gone: Node takes any progress for a sign of life.
-   * Nobody reads such a socket, so that nobody would see the end of its peer, and over TLS Node tells of no write behind one that
-   * failed by itself, as that of a session ticket does.
+   * Cuts a client that for the `idleDeadline` takes nothing of its response: Node takes any progress for a sign of life. Nobody reads
+   * such a socket, so that nobody would see the end of its peer, and over TLS Node tells of no write behind one that failed by itself,
+   * as that of a session ticket does.
    */
   beginResponse(): void {
     const { all: { settings: { deadlines } }, upgrade: { socket } } = this
     if (this.wasOpened || !(socket instanceof Socket) || deadlines.idleDeadline > longestTimer) return
-    socket.setTimeout(deadlines.idleDeadline, destroy)
+    socket.setTimeout(deadlines.idleDeadline).on("timeout", expired)
   }
 
   get wasOpened(): boolean {
@@ -259,6 +259,11 @@ function drained(this: Duplex): void {
 
 function destroy(this: Duplex): void {
   this.destroy()
+}
+
+// A response may pause: its client is not late, and the next write begins the time anew.
+function expired(this: Duplex): void {
+  if (this.writableLength > 0 || this.writableEnded) this.destroy()
 }
 
 // Behind what it was told by then. Effect interrupts nobody for a socket that was ended: that is the end of a response. One of TLS
