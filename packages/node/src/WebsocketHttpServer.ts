@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { RequestError } from "@websocket-stream/core/HandshakeError"
+import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import { OptionError } from "@websocket-stream/core/OptionError"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
@@ -14,14 +14,16 @@ import * as HttpServer from "effect/http/HttpServer"
 import { ServeError } from "effect/http/HttpServerError"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { serve } from "./internal/httpServer.ts"
 import { HttpUpgrade, HttpUpgrades } from "./internal/httpUpgrade.ts"
+import { cannotOpen } from "./internal/invalidOption.ts"
 import * as Meter from "./internal/meter.ts"
 import { settings } from "./internal/serverOptions.ts"
 import { Timepiece } from "./internal/timepiece.ts"
 import type * as Websocket from "./Websocket.ts"
-import { Handshake, InvalidOption, OpenError } from "./WebsocketError.ts"
+import { Handshake, OpenError } from "./WebsocketError.ts"
 import type * as WebsocketServer from "./WebsocketServer.ts"
 import type * as WebsocketUpgrade from "./WebsocketUpgrade.ts"
 
@@ -205,10 +207,13 @@ export const layerConfig = (
 export type HttpServices = Layer.Success<typeof NodeHttpServer.layerHttpServices>
 
 // Our servers know each of their upgrades, so that one which nobody knows came by another.
-const notOurs = ({ headers }: HttpServerRequest): OpenError =>
-  headers["upgrade"]?.toLowerCase() === "websocket" && /\bupgrade\b/i.test(headers["connection"] ?? "")
-    ? new OpenError({ reason: new InvalidOption({ error: anotherServer() }) })
-    : new OpenError({ reason: new Handshake({ error: new RequestError({ reason: { _tag: "NotAnUpgrade" } }) }) })
+const notOurs = ({ headers }: HttpServerRequest): OpenError => {
+  // Whether its headers ask for an upgrade: what else a request has, or lacks, as HTTP/2 does a Host, is beside the point.
+  const read = OpeningHandshake.read({ method: "GET", httpVersion: "1.1", headers: { host: "", ...headers } })
+  return Result.isFailure(read) && read.failure.reason._tag === "NotAnUpgrade"
+    ? new OpenError({ reason: new Handshake({ error: read.failure }) })
+    : cannotOpen(anotherServer())
+}
 
 const anotherServer = () =>
   new OptionError({

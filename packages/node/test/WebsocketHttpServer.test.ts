@@ -228,10 +228,13 @@ describe("WebsocketHttpServer", () => {
   it.live("a request that asks for no upgrade gets a 426 of a route that upgrades", () =>
     Effect.gen(function*() {
       const { port } = yield* serving(websocket("/", echo))
-      const { headers, rest, status } = yield* get(port, "/")
-      assert.strictEqual(status, 426)
-      assert.strictEqual(headers.get("upgrade"), "websocket")
-      assert.include(rest.toString(), "this address speaks WebSocket")
+      for (const asks of [{}, { Connection: "not-upgrade, close" }]) {
+        const page = handshake("/", { Upgrade: "websocket", Connection: "close", ...asks })
+        const { headers, rest, status } = yield* exchange(port, page)
+        assert.strictEqual(status, 426)
+        assert.strictEqual(headers.get("upgrade"), "websocket")
+        assert.include(rest.toString(), "this address speaks WebSocket")
+      }
     }))
 
   it.live("an upgrade that came by a server of Effect's is told whose it has to be", () =>
