@@ -13,11 +13,7 @@ import type { Server } from "node:http"
 import { asText } from "./support/frames.ts"
 import { exchange, request, serve } from "./support/http.ts"
 import { manyTurns } from "./support/server.ts"
-
-const expectEcho = Effect.fnUntraced(function*(stream: WebsocketUpgrade.Connection["stream"]) {
-  yield* stream.write(Opcode.Text, "still here?")
-  assert.strictEqual(asText(yield* stream.read), "still here?")
-})
+import { expectEcho } from "./support/streams.ts"
 
 describe("Several who listen for the upgrades of one server", () => {
   /** A server that one runs on, and after it another; what is logged at level Error is its to take. */

@@ -17,7 +17,7 @@ import { buffer } from "node:stream/consumers"
 import { isCollected } from "../../core/test/support/garbage.ts"
 import { asText, encode, text } from "./support/frames.ts"
 import { acceptOfKey, dial, exchange, parse, request, serve } from "./support/http.ts"
-import { assertClosed, assertWaiting, event, park, reasonOf, takeAll } from "./support/streams.ts"
+import { assertClosed, assertWaiting, event, expectEcho, park, reasonOf, takeAll } from "./support/streams.ts"
 
 type Handler = (connection: WebsocketUpgrade.Connection) => Effect.Effect<unknown, unknown>
 
@@ -29,11 +29,6 @@ const serving = Effect.fnUntraced(function*(handler: Handler, options?: Websocke
 })
 
 const echo: Handler = ({ stream }) => Effect.forever(Effect.flatMap(stream.readAll, stream.writeAll))
-
-const expectEcho = Effect.fnUntraced(function*(stream: WebsocketUpgrade.Connection["stream"]) {
-  yield* stream.write(Opcode.Text, "still here?")
-  assert.strictEqual(asText(yield* stream.read), "still here?")
-})
 
 const listeners = (server: Server) => server.listenerCount("upgrade") + server.listenerCount("request")
 

@@ -1,11 +1,13 @@
 /** Our end of a connection as a `WebsocketStream`, the peer's end as raw bytes, and what to wait for between the two. */
 import { assert } from "@effect/vitest"
+import * as Opcode from "@websocket-stream/core/Opcode"
 import * as WebsocketStream from "@websocket-stream/node/WebsocketStream"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { EventEmitter } from "node:events"
 import type { Duplex } from "node:stream"
 import { buffer } from "node:stream/consumers"
+import { asText } from "./frames.ts"
 import { Scripted } from "./scripted.ts"
 
 export type Stream = WebsocketStream.WebsocketStream["Service"]
@@ -63,3 +65,9 @@ export const assertWaiting = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effe
 /** Holds a failure to be the end of the stream, and how it came. */
 export const assertClosed = (reason: unknown, by: "Peer" | "Us", truncated = false): void =>
   assert.deepInclude(reason, { _tag: "Closed", by, code: 1006, truncated })
+
+/** Holds a stream to be open: its peer sends back what it gets. */
+export const expectEcho = Effect.fnUntraced(function*(stream: Stream) {
+  yield* stream.write(Opcode.Text, "still here?")
+  assert.strictEqual(asText(yield* stream.read), "still here?")
+})
