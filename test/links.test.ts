@@ -13,9 +13,11 @@ const anchorsOf = (page: string): ReadonlyArray<string> =>
     ([, heading = ""]) => heading.toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, "").replaceAll(" ", "-")
   )
 
+const linksOf = (path: string): ReadonlyArray<string> =>
+  Array.from(readFileSync(`${root}${path}`, "utf8").matchAll(/\]\(([^)]+)\)/g), ([, link = ""]) => link)
+
 it.each(pages)("%s leads to what there is", (path) => {
-  const text = readFileSync(`${root}${path}`, "utf8")
-  for (const [, link = ""] of text.matchAll(/\]\(([^)]+)\)/g)) {
+  for (const link of linksOf(path)) {
     if (/^https?:/.test(link)) continue
     const [file = "", anchor] = link.split("#")
     const page = file === "" ? `${root}${path}` : fileURLToPath(new URL(file, `file://${root}${path}`))
@@ -24,6 +26,8 @@ it.each(pages)("%s leads to what there is", (path) => {
   }
 })
 
-it("and there are such pages", () => {
-  assert.includeMembers(pages, ["README.md", "docs/guide.md"])
+it("and there are such pages, with links", () => {
+  const known = ["README.md", "SECURITY.md", "docs/guide.md"]
+  assert.includeMembers(pages, known)
+  for (const page of known) assert.isAbove(linksOf(page).length, 1, page)
 })
