@@ -16,12 +16,12 @@ import * as WebsocketUpgrade from "../WebsocketUpgrade.ts"
 import { drain } from "./drain.ts"
 import { requestErrorOf } from "./handlerEnd.ts"
 import { cannotOpen } from "./invalidOption.ts"
-import { longestTimer } from "./lingering.ts"
 import { checkMessageOptions } from "./messageOptions.ts"
 import { MessageStream } from "./messageStream.ts"
 import * as Meter from "./meter.ts"
 import type { Settings } from "./serverOptions.ts"
 import type { Timepiece } from "./timepiece.ts"
+import { timerMillis } from "./timerMillis.ts"
 import { Vigil, type Watch } from "./vigil.ts"
 
 /** Those of one server. */
@@ -128,8 +128,8 @@ export class HttpUpgrade {
    */
   beginResponse(): void {
     const { all: { settings: { deadlines } }, upgrade: { socket } } = this
-    if (this.wasOpened || !(socket instanceof Socket) || deadlines.idleDeadline > longestTimer) return
-    socket.setTimeout(deadlines.idleDeadline).on("timeout", expired)
+    if (this.wasOpened || !(socket instanceof Socket)) return
+    socket.setTimeout(timerMillis(deadlines.idleDeadline)).on("timeout", expired)
   }
 
   get wasOpened(): boolean {

@@ -1,6 +1,7 @@
 /** How long the end of a stream may take. */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { timerMillis } from "./timerMillis.ts"
 
 /**
  * Begins what is to be done, and ends it when it is, after `linger`, or when it is interrupted.
@@ -18,10 +19,7 @@ export const lingering = (
       end(done)
       resume(Effect.void)
     }
-    const timer = setTimeout(done, Math.min(Duration.toMillis(linger), longestTimer))
+    const timer = setTimeout(done, timerMillis(linger))
     begin(done)
     return Effect.sync(done)
   })
-
-/** Milliseconds, 24 days. Node takes a longer time, or an infinite one, for a millisecond. */
-export const longestTimer = 2 ** 31 - 1

@@ -1,6 +1,5 @@
 /** An HTTP server of our own that listens for as long as the scope lives, and its address. */
 import { OptionError } from "@websocket-stream/core/OptionError"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
@@ -10,8 +9,8 @@ import { ListenError } from "../WebsocketError.ts"
 import type { Address, ListenOptions } from "../WebsocketServer.ts"
 import { cannotListen } from "./invalidOption.ts"
 import { ioReason } from "./io.ts"
-import { longestTimer } from "./lingering.ts"
 import type { Settings } from "./serverOptions.ts"
+import { timerMillis } from "./timerMillis.ts"
 import { checkUnixPath } from "./unixPath.ts"
 
 /** Begins to listen. The scope's end closes whatever is connected and not upgraded. */
@@ -48,8 +47,7 @@ const create = (
     const value = isGiven(tls.cert) ? "without a key" : "without a certificate"
     return cannotListen(new OptionError({ option: "tls", value, expected: "given cert and key, or pfx" }))
   }
-  // Node takes whole milliseconds, and no more than its timers do.
-  const deadline = Math.min(Math.ceil(Duration.toMillis(handshakeDeadline)), longestTimer)
+  const deadline = timerMillis(handshakeDeadline)
   const options = {
     // Node answers 408 to whoever takes longer to send its request, and cuts who sends none.
     headersTimeout: deadline,
