@@ -1,4 +1,4 @@
-/** Reads and writes that fail, as a connection's events find out: without a stack. */
+/** Reads and writes that fail, without a stack: as a connection's events find out, or each time that one polls. */
 import * as Exit from "effect/Exit"
 import { ReadError, WriteError } from "../WebsocketError.ts"
 import { untraced } from "./untraced.ts"

@@ -96,5 +96,5 @@ export class FrameReader extends Supply<Frame> {
   }
 }
 
-// Shared, because an error with a stack of its own weighs a kilobyte and a half, and each connection that is for messages has one.
+// Shared, as each connection that is for messages has it.
 const busy = failedRead(new Busy())

@@ -70,6 +70,6 @@ export class FrameWriter extends FrameQueue {
   }
 }
 
-// Shared, because an error with a stack of its own costs 6 to 14 microseconds.
+// Shared, as who polls gets it each time that there is no room.
 const wouldBlock = failedWrite(new WouldBlock())
 const busy = failedWrite(new Busy())

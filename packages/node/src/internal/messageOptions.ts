@@ -1,3 +1,4 @@
+/** Options of a connection for messages: what holds where nothing is said, and what is wrong with them. */
 import type { OptionError } from "@websocket-stream/core/OptionError"
 import type * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"

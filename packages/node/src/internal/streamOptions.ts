@@ -1,3 +1,4 @@
+/** Options of a stream: what holds where nothing is said, and what is wrong with them. */
 import * as Limits from "@websocket-stream/core/Limits"
 import type { OptionError } from "@websocket-stream/core/OptionError"
 import type * as Duration from "effect/Duration"
