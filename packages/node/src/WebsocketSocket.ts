@@ -46,12 +46,15 @@ import * as WebsocketServer from "./WebsocketServer.ts"
  * `SocketCloseError` once either side has closed, and with `SocketWriteError` for what may not be sent, with our `WriteError` as
  * the cause. Once the scope of the reader has ended, writes wait for the next connection, also those that still waited for room
  * in the last one, and those that found its end a moment before the reader did; but not a `writeAll` of those, because some of it
- * may have gone. Where it is the fiber that pulls which finds the end so, its next pull tells of it: a `write` succeeds there, and is
- * not sent, one for each message of the last pull, as an answer that was on its way. The payload is copied. A `CloseEvent` closes
- * with its code and reason, and waits for the peer to agree.
+ * may have gone. The payload is copied. A `CloseEvent` closes with its code and reason, and waits for the peer to agree.
  *
  * The end of the reader's scope fails whoever pulls, at once, and closes the connection: with 1000, with 1001 if it was
  * interrupted and with 1011 if it failed.
+ *
+ * **Gotchas**
+ *
+ * A `write` by the fiber that pulls may succeed and not be sent. Where it finds that the connection has ended, of which the next pull
+ * tells, it is taken for an answer that came too late: one for each message of the last pull, and further ones fail.
  *
  * **Example** (An echo that reconnects)
  *

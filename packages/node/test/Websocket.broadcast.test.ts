@@ -57,7 +57,7 @@ describe("Websocket.broadcast", () => {
   }
 
   for (const length of [1, 125, 126, 2048, 65_536]) {
-    it.live(`what one of them writes into his ${length} bytes nobody else sees, nor who gets them next`, () =>
+    it.live(`what a receiver writes into its ${length} bytes no other sees, nor who gets the next ones`, () =>
       Effect.gen(function*() {
         // Each is given by reference what the other end writes.
         const pairs = yield* Effect.all([streams, streams])
