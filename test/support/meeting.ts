@@ -11,8 +11,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
+import { socketPath } from "../../packages/node/test/support/paths.ts"
 import type { Address, Transport } from "./transports.ts"
-import { addressOf, certificate, listen, socketPath } from "./transports.ts"
+import { addressOf, certificate, listen } from "./transports.ts"
 
 export interface Met<O, P> {
   readonly ours: O

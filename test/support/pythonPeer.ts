@@ -6,10 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { socketPath } from "../../packages/node/test/support/paths.ts"
 import { start } from "./childProcess.ts"
 import type { Waiting } from "./meeting.ts"
 import { type FramePeer, fromWire, toWire } from "./peer.ts"
-import { type Address, addressOf, certificate, socketPath, type Transport } from "./transports.ts"
+import { type Address, addressOf, certificate, type Transport } from "./transports.ts"
 
 // Debian's own, whatever else is called python3.
 const interpreter = "/usr/bin/python3"

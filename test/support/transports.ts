@@ -1,13 +1,10 @@
 /** What a WebSocket can run over, each with an HTTP server on it that ends with the scope. */
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
 import { once } from "node:events"
-import { mkdtemp, rm } from "node:fs/promises"
 import * as http from "node:http"
 import * as https from "node:https"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import * as Certificate from "../../packages/node/test/support/certificate.ts"
+import { socketPath } from "../../packages/node/test/support/paths.ts"
 import { front } from "./link.ts"
 
 export type Transport = "TCP" | "TLS" | "a unix socket"
@@ -25,12 +22,6 @@ export interface Address {
 
 /** The certificate of all servers of this run, for localhost and 127.0.0.1. */
 export const certificate = Certificate.make()
-
-/** A path for a unix socket, in a directory of its own. */
-export const socketPath: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
-  Effect.promise(() => mkdtemp(join(tmpdir(), "websocket-stream-"))),
-  (directory) => Effect.promise(() => rm(directory, { recursive: true }))
-).pipe(Effect.map((directory) => join(directory, "socket")))
 
 export const addressOf = (
   transport: Transport,

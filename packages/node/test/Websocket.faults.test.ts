@@ -11,19 +11,14 @@ import { injected } from "./support/faulty.ts"
 import { asText } from "./support/frames.ts"
 import { Fibers } from "./support/interrupting.ts"
 import { make } from "./support/streams.ts"
-import type { Ws } from "./support/websockets.ts"
+import { takeover, type Ws } from "./support/websockets.ts"
 
 const open = (duplex: Duplex, role: "client" | "server") =>
   Effect.flatMap(
     make(duplex, { role, rsv1: true }),
     (stream) =>
       Websocket.make(stream, {
-        deflate: {
-          serverNoContextTakeover: false,
-          clientNoContextTakeover: false,
-          serverMaxWindowBits: 15,
-          clientMaxWindowBits: 15
-        },
+        deflate: takeover,
         compression: { threshold: 40 }
       })
   )

@@ -12,7 +12,7 @@ import { asText, closeFrame, decode, encode, text } from "./support/frames.ts"
 import { everywhere, type Outcome, waitersIn } from "./support/interrupting.ts"
 import { Scripted } from "./support/scripted.ts"
 import { reasonOf, turns } from "./support/streams.ts"
-import { scripted, type Ws } from "./support/websockets.ts"
+import { scripted, takeover, type Ws } from "./support/websockets.ts"
 
 const codeOf = ({ payload }: Frame.Frame): number => payload[0]! * 256 + payload[1]!
 
@@ -120,12 +120,7 @@ describe("an interruption at any point of", { timeout: 60_000 }, () => {
       const { interruptions } = yield* everywhere(Effect.gen(function*() {
         const [near, far] = duplexPair()
         const options: Websocket.Options = {
-          deflate: {
-            serverNoContextTakeover: false,
-            clientNoContextTakeover: false,
-            serverMaxWindowBits: 15,
-            clientMaxWindowBits: 15
-          },
+          deflate: takeover,
           compression: { threshold: 0 },
           closeDeadline: 0
         }

@@ -7,31 +7,16 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import * as diagnostics from "node:diagnostics_channel"
 import type { Socket } from "node:net"
 import { closeFrame, decode, encode, text } from "./support/frames.ts"
 import { dial, exchange, parse, request } from "./support/http.ts"
-import { admitting, knock, listening, manyTurns, serving, turn, until } from "./support/server.ts"
+import { admitting, knock, listening, manyTurns, serving, socketsOf, turn, until } from "./support/server.ts"
 import { event, takeAll } from "./support/streams.ts"
 
 const plain = request({ headers: { Upgrade: undefined, Connection: "close" } })
 
 /** What was sent before has been read by the time that this is answered. */
 const arrival = (port: number) => exchange(port, plain)
-
-/** The sockets that Node makes of what a server of this process accepts. */
-const socketsOf = Effect.fnUntraced(function*(port: number) {
-  const sockets: Array<Socket> = []
-  const onSocket = (message: unknown) => {
-    const socket: Socket = Reflect.get(Object(message), "socket")
-    if (socket.localPort === port) sockets.push(socket)
-  }
-  yield* Effect.acquireRelease(
-    Effect.sync(() => diagnostics.subscribe("net.server.socket", onSocket)),
-    () => Effect.sync(() => diagnostics.unsubscribe("net.server.socket", onSocket))
-  )
-  return sockets
-})
 
 /** Tells a client all that it is known of it, and sends back what it sends. */
 const tell = Effect.fnUntraced(function*(ws: Websocket.Websocket["Service"]) {

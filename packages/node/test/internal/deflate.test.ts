@@ -7,6 +7,7 @@ import * as Zlib from "node:zlib"
 import { boolean, elementOf, maskingKey, role } from "../../../core/test/support/arbitraries.ts"
 import { concat, noise } from "../../../core/test/support/bytes.ts"
 import { type Compressed, Deflater, type Inflated, Inflater } from "../../src/internal/deflate.ts"
+import { takeover } from "../support/websockets.ts"
 
 const otherEnd = (role: Role): Role => (role === "client" ? "server" : "client")
 
@@ -169,10 +170,3 @@ describe("deflate", { timeout: 60_000 }, () => {
       }
     }))
 })
-
-const takeover: PermessageDeflate.Parameters = {
-  serverNoContextTakeover: false,
-  clientNoContextTakeover: false,
-  serverMaxWindowBits: 15,
-  clientMaxWindowBits: 15
-}

@@ -22,22 +22,28 @@ export const listening = (options?: Options) =>
     return { server, url: WebsocketServer.url(address), port: address._tag === "Tcp" ? address.port : 0 }
   })
 
+/** The sockets that Node makes of what a server of this process accepts, in the order of their coming. */
+export const socketsOf = Effect.fnUntraced(function*(port: number) {
+  const sockets: Array<Socket> = []
+  // Of all servers of this process: tests may run beside each other.
+  const onSocket = (message: unknown) => {
+    const socket: Socket = Reflect.get(Object(message), "socket")
+    if (socket.localPort === port) sockets.push(socket)
+  }
+  yield* Effect.acquireRelease(
+    Effect.sync(() => diagnostics.subscribe("net.server.socket", onSocket)),
+    () => Effect.sync(() => diagnostics.unsubscribe("net.server.socket", onSocket))
+  )
+  return sockets
+})
+
 /** As `serving`, on connections that stay with Node: their sockets, in the order of their coming, to see what goes by them. */
 export const servingByNode = Effect.fnUntraced(function*<E, R>(
   handler: (ws: Websocket.Websocket["Service"], socket: Socket) => Effect.Effect<unknown, E, R>,
   options?: Options
 ) {
   const listener = yield* listening({ ...options, direct: false })
-  const sockets: Array<Socket> = []
-  // Of all servers of this process: tests may run beside each other.
-  const onSocket = (message: unknown) => {
-    const socket: Socket = Reflect.get(Object(message), "socket")
-    if (socket.localPort === listener.port) sockets.push(socket)
-  }
-  yield* Effect.acquireRelease(
-    Effect.sync(() => diagnostics.subscribe("net.server.socket", onSocket)),
-    () => Effect.sync(() => diagnostics.unsubscribe("net.server.socket", onSocket))
-  )
+  const sockets = yield* socketsOf(listener.port)
   const run = listener.server.run((ws) => Effect.suspend(() => handler(ws, sockets.shift()!)))
   return { ...listener, fiber: yield* Effect.forkScoped(run, { startImmediately: true }) }
 })

@@ -1,4 +1,5 @@
 /** Our end of a connection as a `Websocket`, whose peer is the test. */
+import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import * as Websocket from "@websocket-stream/node/Websocket"
 import * as WebsocketStream from "@websocket-stream/node/WebsocketStream"
 import * as Deferred from "effect/Deferred"
@@ -13,13 +14,13 @@ import { make } from "./streams.ts"
 export type Ws = Websocket.Websocket["Service"]
 
 /** Compression in which no message has to do with the one before. */
-export const withoutTakeover: Websocket.Options = {
-  deflate: {
-    serverNoContextTakeover: true,
-    clientNoContextTakeover: true,
-    serverMaxWindowBits: 15,
-    clientMaxWindowBits: 15
-  }
+export const withoutTakeover: Websocket.Options = { deflate: PermessageDeflate.defaults }
+
+/** Compression in which each message may refer to those before. */
+export const takeover: PermessageDeflate.Parameters = {
+  ...PermessageDeflate.defaults,
+  serverNoContextTakeover: false,
+  clientNoContextTakeover: false
 }
 
 /** Both ends of a connection as streams of frames. */
