@@ -6,6 +6,7 @@ import * as WebsocketHttpServer from "@websocket-stream/node/WebsocketHttpServer
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
@@ -13,7 +14,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
 import { once } from "node:events"
 import { createServer } from "node:http"
@@ -277,5 +278,28 @@ describe("R23: clients of a WebsocketHttpServer that end their side before they 
       socket.end()
       yield* Fiber.join(told)
       assert.include(parse(Buffer.from(yield* takeAll(socket))).rest.toString(), long)
+    }))
+})
+
+describe("A connection of a WebsocketHttpServer in a longer scope than its request's", () => {
+  it.live("leaves its place when that ends, to the next", () =>
+    Effect.gen(function*() {
+      const connections = yield* Queue.unbounded<Scope.Closeable>()
+      const route = HttpRouter.add(
+        "GET",
+        "/",
+        Effect.gen(function*() {
+          const scope = yield* Scope.make()
+          yield* Scope.provide(WebsocketHttpServer.upgrade(), scope)
+          yield* Queue.offer(connections, scope)
+          return HttpServerResponse.empty()
+        })
+      )
+      const { connect } = yield* serving(route, { websocket: { maxConnections: 1 } })
+      for (let i = 0; i < 2; i++) {
+        const ws = yield* connect("/")
+        yield* Scope.close(yield* Queue.take(connections), Exit.void)
+        yield* ws.closed
+      }
     }))
 })

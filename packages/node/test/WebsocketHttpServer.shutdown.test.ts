@@ -47,29 +47,6 @@ const told = (bytes: Uint8Array) =>
 
 const stay = (ws: Ws) => Stream.runDrain(ws.messages)
 
-describe("A connection of a WebsocketHttpServer in a longer scope than its request's", () => {
-  it.live("leaves its place when that ends, to the next", () =>
-    Effect.gen(function*() {
-      const connections = yield* Queue.unbounded<Scope.Closeable>()
-      const route = HttpRouter.add(
-        "GET",
-        "/",
-        Effect.gen(function*() {
-          const scope = yield* Scope.make()
-          yield* Scope.provide(WebsocketHttpServer.upgrade(), scope)
-          yield* Queue.offer(connections, scope)
-          return HttpServerResponse.empty()
-        })
-      )
-      const { connect } = yield* serve(route, { websocket: { maxConnections: 1 } })
-      for (let i = 0; i < 2; i++) {
-        const ws = yield* connect("/")
-        yield* Scope.close(yield* Queue.take(connections), Exit.void)
-        yield* ws.closed
-      }
-    }))
-})
-
 describe("The shutdown of a WebsocketHttpServer", () => {
   it.live("tells every peer 1001, and waits for its handler", () =>
     Effect.gen(function*() {

@@ -203,7 +203,9 @@ describe("What an admission that is no admission gets", () => {
         assert.deepStrictEqual(logs, [])
       })
     ))
+})
 
+describe("An admission", () => {
   it.live("is asked for each connection anew, in the context of its own request and with what run was given", () =>
     Effect.gen(function*() {
       const { port } = yield* admitting({
