@@ -6,7 +6,7 @@ import type { Role } from "@websocket-stream/core/Role"
 import * as Effect from "effect/Effect"
 import { boolean, length, validWire, wires, withCuts } from "./support/arbitraries.ts"
 import { bigEndian, concat, cutsEvery, noise, splitAt } from "./support/bytes.ts"
-import { drain, next, readable } from "./support/decoding.ts"
+import { drain, encodeFor, next, readable } from "./support/decoding.ts"
 import { isCollected, liveArrayBuffers } from "./support/garbage.ts"
 
 const noLimit = Number.MAX_SAFE_INTEGER
@@ -14,9 +14,6 @@ const roles: ReadonlyArray<Role> = ["client", "server"]
 
 // These share a thread with each other and with the garbage collector.
 const timeout = 60_000
-
-const encodeFor = (role: Role, frame: Frame.Frame): Uint8Array =>
-  Frame.encode(frame, role === "server" ? 0x37fa213d : undefined)
 
 describe("the caller's chunks", { timeout }, () => {
   for (const [kind, wire] of Object.entries(wires)) {

@@ -16,16 +16,13 @@ import {
   withCuts
 } from "./support/arbitraries.ts"
 import { bigEndian, concat, cutsEvery, noise, splitAt } from "./support/bytes.ts"
-import { readable } from "./support/decoding.ts"
+import { encodeFor, readable } from "./support/decoding.ts"
 import { isCollected } from "./support/garbage.ts"
 import { decodeParts, drainParts, joinParts } from "./support/parts.ts"
 
 const noLimit = Number.MAX_SAFE_INTEGER
 const roles: ReadonlyArray<Role> = ["client", "server"]
 const timeout = 60_000
-
-const encodeFor = (role: Role, frame: Frame.Frame): Uint8Array =>
-  Frame.encode(frame, role === "server" ? 0x37fa213d : undefined)
 
 for (const [kind, wire] of Object.entries(wires)) {
   it.prop(

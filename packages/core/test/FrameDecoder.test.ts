@@ -8,16 +8,12 @@ import type { Role } from "@websocket-stream/core/Role"
 import * as Result from "effect/Result"
 import { opcodes } from "./support/arbitraries.ts"
 import { bigEndian, concat, noise } from "./support/bytes.ts"
-import { drain, next, nextFailure, readable, readableDecoding, wholeFrames } from "./support/decoding.ts"
+import { drain, encodeFor, next, nextFailure, readable, readableDecoding, wholeFrames } from "./support/decoding.ts"
 
 const client = { role: "client", maxFrameSize: 1000 } as const
 const server = { role: "server", maxFrameSize: 1000 } as const
 const roles: ReadonlyArray<Role> = ["client", "server"]
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
-
-/** What the peer of the given role sends: masked if we are a server. */
-const encodeFor = (role: Role, frame: Frame.Frame): Uint8Array =>
-  Frame.encode(frame, role === "server" ? 0x37fa213d : undefined)
 
 const reasonOf = (bytes: Iterable<number>, options: FrameDecoder.Options): ProtocolError.Reason | undefined =>
   FrameDecoder.decodeAll([Uint8Array.from(bytes)], options).failure?.reason

@@ -1,10 +1,15 @@
-import type * as Frame from "@websocket-stream/core/Frame"
+import * as Frame from "@websocket-stream/core/Frame"
 import type * as FrameDecoder from "@websocket-stream/core/FrameDecoder"
 import type * as ProtocolError from "@websocket-stream/core/ProtocolError"
+import type { Role } from "@websocket-stream/core/Role"
 import * as Result from "effect/Result"
 import { createHash } from "node:crypto"
 
 export type Decoding = ReturnType<typeof FrameDecoder.decodeAll>
+
+/** What the peer of the given role sends: masked if we are a server. */
+export const encodeFor = (role: Role, frame: Frame.Frame): Uint8Array =>
+  Frame.encode(frame, role === "server" ? 0x37fa213d : undefined)
 
 /** The next frame, or `undefined` while there is none. A failure fails the test. */
 export const next = (decoder: FrameDecoder.FrameDecoder): Frame.Frame | undefined => Result.getOrThrow(decoder.next())

@@ -7,6 +7,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Arr from "effect/Array"
 import { elementOf, integer, oneOf } from "../../../core/test/support/arbitraries.ts"
 import { concat, noise } from "../../../core/test/support/bytes.ts"
+import { encodeFor } from "../../../core/test/support/decoding.ts"
 
 export const text = (payload: string): Frame.Frame => Frame.make(Opcode.Text, new TextEncoder().encode(payload))
 
@@ -19,7 +20,7 @@ export const asText = ({ payload }: { readonly payload: Uint8Array }): string =>
 
 /** The bytes that a peer sends to us, who are `role`. A peer that is a client masks, always with the same key. */
 export const encode = (role: Role, ...frames: ReadonlyArray<Frame.Frame>): Uint8Array =>
-  concat(frames.map((frame) => Frame.encode(frame, role === "server" ? 0x37fa213d : undefined)))
+  concat(frames.map((frame) => encodeFor(role, frame)))
 
 /** The frames in bytes that we, who are `role`, have sent. Throws unless they are whole frames that a peer would take. */
 export const decode = (role: Role, bytes: Uint8Array, rsv1 = false): ReadonlyArray<Frame.Frame> => {
