@@ -127,9 +127,9 @@ export class HttpUpgrade {
    * as that of a session ticket does.
    */
   beginResponse(): void {
-    const { all: { settings: { deadlines } }, upgrade: { socket } } = this
-    if (this.wasOpened || !(socket instanceof Socket)) return
-    socket.setTimeout(timerMillis(deadlines.idleDeadline)).on("timeout", expired)
+    const { all: { settings: { deadlines: { idleDeadline } } }, upgrade: { socket } } = this
+    if (this.wasOpened || idleDeadline === Infinity || !(socket instanceof Socket)) return
+    socket.setTimeout(timerMillis(idleDeadline)).on("timeout", expired)
   }
 
   get wasOpened(): boolean {
