@@ -45,8 +45,9 @@ import * as WebsocketServer from "./WebsocketServer.ts"
  * A write waits for a peer that does not read, and is queued whole or not at all, however many fibers write. It fails with
  * `SocketCloseError` once either side has closed, and with `SocketWriteError` for what may not be sent, with our `WriteError` as
  * the cause. Once the scope of the reader has ended, writes wait for the next connection, also those that still waited for room
- * in the last one, and those that found its end a moment before the reader did; but not a `writeAll` of those, because some of it
- * may have gone. The payload is copied. A `CloseEvent` closes with its code and reason, and waits for the peer to agree.
+ * in the last one, and those that found its end before the reader did, if a pull tells that of it within a second; but not a
+ * `writeAll` of those, because some of it may have gone. The payload is copied. A `CloseEvent` closes with its code and reason, and
+ * waits for the peer to agree.
  *
  * The end of the reader's scope fails whoever pulls, at once, and closes the connection: with 1000, with 1001 if it was
  * interrupted and with 1011 if it failed.
@@ -54,7 +55,8 @@ import * as WebsocketServer from "./WebsocketServer.ts"
  * **Gotchas**
  *
  * A `write` by the fiber that pulls may succeed and not be sent. Where it finds that the connection has ended, of which the next pull
- * tells, it is taken for an answer that came too late: one for each message of the last pull, and further ones fail.
+ * tells, it is taken for an answer that came too late: one for each message of the last pull, and further ones fail. Whoever has to
+ * know of each message uses `writeAll`.
  *
  * **Example** (An echo that reconnects)
  *
@@ -273,22 +275,32 @@ class Link {
   private puller: Fiber.Fiber<unknown, unknown> | undefined = undefined
   // Messages of the last pull, each of which may have an answer that comes too late.
   private answerable = 0
+  // Closed while somebody pulls who has not been told of the end.
+  private readonly isTold = Latch.makeUnsafe(true)
 
-  /** Notes who pulls, and how much. */
+  /** Notes who pulls, how much, and that it was told of the end. */
   pulling<A, E>(pull: Effect.Effect<Arr.NonEmptyReadonlyArray<A>, E>): Effect.Effect<Arr.NonEmptyReadonlyArray<A>, E> {
-    const counted = Effect.map(pull, (elements) => {
-      this.answerable = elements.length
-      return elements
+    const noted = Effect.mapBoth(pull, {
+      onFailure: (error) => {
+        this.isTold.openUnsafe()
+        return error
+      },
+      onSuccess: (elements) => {
+        this.answerable = elements.length
+        return elements
+      }
     })
     return Effect.withFiber((fiber) => {
       this.puller = fiber
       this.answerable = 0
-      return counted
+      this.isTold.closeUnsafe()
+      return noted
     })
   }
 
   up(ws: Websocket["Service"]): void {
     this.current = ws
+    this.isTold.openUnsafe()
     this.isUp.openUnsafe()
   }
 
@@ -297,6 +309,7 @@ class Link {
     this.current = undefined
     this.puller = undefined
     this.isUp.closeUnsafe()
+    this.isTold.openUnsafe()
   }
 
   // A failed write has sent nothing. An `RpcClient` makes a defect of it; but calls that still wait when its reader has told it
@@ -320,19 +333,36 @@ class Link {
     )
   }
 
-  // The reader may not have come to the end yet, as it is busy with what was before it. Where it does not write itself, it may be
-  // what waits for this very write, or not pull again: so that it has a few turns, and no more.
-  private isLeft(ws: Websocket["Service"], turns = turnsOfReader): Effect.Effect<boolean> {
+  // The reader may not have come to the end yet, as it is busy with what was before it, or waits for those who are to take that.
+  // Where it does not write itself, it may as well be what waits for this very write, or not pull again: so that it has its time,
+  // and no more, and a few turns to leave.
+  private isLeft(ws: Websocket["Service"]): Effect.Effect<boolean> {
     return Effect.withFiber((fiber) =>
-      this.current === ws && this.puller !== fiber && turns > 0
-        ? Effect.andThen(Effect.yieldNow, this.isLeft(ws, turns - 1))
+      this.current !== ws || this.puller === fiber
+        ? Effect.succeed(this.current !== ws)
+        : Effect.andThen(this.telling, this.isLeftWithin(ws, turnsToLeave))
+    )
+  }
+
+  private readonly telling: Effect.Effect<unknown> = Effect.suspend(() =>
+    this.puller?.pollUnsafe() === undefined ? Effect.timeoutOption(this.isTold.await, timeToBeTold) : Effect.void
+  )
+
+  private isLeftWithin(ws: Websocket["Service"], turns: number): Effect.Effect<boolean> {
+    return Effect.suspend(() =>
+      this.current === ws && turns > 0
+        ? Effect.andThen(Effect.yieldNow, this.isLeftWithin(ws, turns - 1))
         : Effect.succeed(this.current !== ws)
     )
   }
 }
 
-// Of 2,048 operations each. An `RpcClient` takes in 2,000 small answers of one pull in four of them.
-const turnsOfReader = 16
+// What a write that nobody can send is late to fail where its reader does not pull. Less than what an `RpcClient` waits for an answer
+// to its ping, which may be such a write.
+const timeToBeTold = "1 second"
+
+// Of 2,048 operations each.
+const turnsToLeave = 16
 
 const readerOf = (ws: Websocket["Service"]): Effect.Effect<Socket.Reader, never, Scope.Scope> =>
   Effect.as(

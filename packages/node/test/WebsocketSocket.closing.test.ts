@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import * as Socket from "effect/socket/Socket"
+import * as TestClock from "effect/testing/TestClock"
 import { createServer } from "node:net"
 import { listen } from "./support/http.ts"
 import { gone, proper, serve as serveRaw } from "./support/rawServer.ts"
@@ -94,6 +95,52 @@ describe("closing a socket of WebsocketSocket", () => {
       yield* open(socket)
       assert.deepStrictEqual(yield* texts(yield* accepted, 1), ["late"])
       yield* Fiber.join(writing)
+    }))
+
+  it.effect("however busy that is, while it is told of the end within a second", () =>
+    Effect.gen(function*() {
+      const { accepted, reader, server, socket, writer } = yield* connected
+      yield* server.ws.send("Hello")
+      assert.deepStrictEqual(yield* reader.pull, ["Hello"])
+      yield* server.ws.close(4000, "enough")
+      const writing = yield* park(writer.write("late"))
+      yield* settle
+      yield* TestClock.adjust("999 millis")
+      yield* assertWaiting(writing)
+      assertReason(yield* reasonOf(reader.pull), closed(4000, "enough"))
+      yield* reader.close()
+      yield* open(socket)
+      assert.deepStrictEqual(yield* texts(yield* accepted, 1), ["late"])
+      yield* Fiber.join(writing)
+    }))
+
+  it.effect("and fails where the reader waits for it", () =>
+    Effect.gen(function*() {
+      const { reader, server, writer } = yield* connected
+      yield* server.ws.send("Hello")
+      assert.deepStrictEqual(yield* reader.pull, ["Hello"])
+      yield* server.ws.close(4000, "enough")
+      const writing = yield* park(reasonOf(writer.write("late")))
+      yield* TestClock.adjust("1 second")
+      assertReason(yield* Fiber.join(writing), closed(4000, "enough"))
+    }))
+
+  it.effect("or will not pull again", () =>
+    Effect.gen(function*() {
+      const { reader, server, writer } = yield* connected
+      yield* server.ws.send("Hello")
+      assert.deepStrictEqual(yield* Fiber.join(yield* Effect.forkChild(reader.pull)), ["Hello"])
+      yield* server.ws.close(4000, "enough")
+      assertReason(yield* reasonOf(writer.write("late")), closed(4000, "enough"))
+    }))
+
+  it.effect("or was told already", () =>
+    Effect.gen(function*() {
+      const { reader, server, writer } = yield* connected
+      yield* server.ws.close(4000, "enough")
+      assertReason(yield* reasonOf(reader.pull), closed(4000, "enough"))
+      const writing = yield* Effect.forkChild(reasonOf(writer.write("late")))
+      assertReason(yield* Fiber.join(writing), closed(4000, "enough"))
     }))
 
   it.live("and that of the reader itself fails at once", () =>
