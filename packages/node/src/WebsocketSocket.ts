@@ -149,6 +149,12 @@ export const fromWebsocket = (ws: Websocket["Service"]): Socket.Socket =>
  * All have the same options. Where each needs its own, such as a token that is still good, `acquire` gets it before it connects:
  * `Layer.effect(Socket.Socket, toSocket(Effect.flatMap(token, connect)))`.
  *
+ * **Gotchas**
+ *
+ * A write waits for a server that takes nothing, and a client pings nobody. A DevTools client writes what it has before its
+ * application may end, and does not give up: behind DevTools that are suspended it does not end. An `acquire` may ping in the scope
+ * that it runs in, and close where no pong comes. An `RpcClient` has pings of its own.
+ *
  * @category layers
  * @since 0.1.0
  */
