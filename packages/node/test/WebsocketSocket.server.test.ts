@@ -224,6 +224,14 @@ describe("WebsocketSocket.layerSocketServer", () => {
       yield* assertNext(logs, "Error", "SocketError")
     }))
 
+  it.live("takes no interruption for the end of a connection: who joins what was interrupted closes with 1001", () =>
+    Effect.gen(function*() {
+      const { logs, url } = yield* logged(() => Effect.interrupt)
+      const ws = yield* WebsocketClient.connect(url)
+      assert.strictEqual((yield* ws.closed).received.code, 1001)
+      yield* assertNext(logs, "Debug", "interrupt")
+    }))
+
   it.live("logs a bug beside the end of a connection", () =>
     Effect.gen(function*() {
       const { logs, url } = yield* logged((socket) => Effect.ensuring(echo(socket), Effect.die(new Error("a bug"))))
