@@ -170,6 +170,17 @@ describe("closing a socket of WebsocketSocket", () => {
       assertReason(yield* late, closed(4000, "enough"))
     }))
 
+  it.live("what is written before the first pull of a connection answers nothing of the one before it", () =>
+    Effect.gen(function*() {
+      const { accepted, reader, server, socket, writer } = yield* connected
+      yield* server.ws.sendAll(["one", "two"])
+      assert.deepStrictEqual(yield* reader.pull, ["one", "two"])
+      yield* reader.close()
+      yield* open(socket)
+      yield* (yield* accepted).ws.close(4000, "enough")
+      assertReason(yield* reasonOf(writer.write("late")), closed(4000, "enough"))
+    }))
+
   const exits: ReadonlyArray<readonly [code: number, exit: Exit.Exit<unknown, unknown>]> = [
     [1000, Exit.void],
     [1001, Exit.interrupt()],

@@ -21,6 +21,7 @@ import {
   take,
   texts
 } from "./support/sockets.ts"
+import { Steps } from "./support/stepping.ts"
 import { assertWaiting, park } from "./support/streams.ts"
 
 /** A socket to a server, and the server's end of its first connection. */
@@ -99,6 +100,19 @@ describe("WebsocketSocket.toSocket", () => {
         yield* reader.close()
         yield* server.ws.closed
       }
+    }))
+
+  it.live("a writer that waits for the next connection takes no turns meanwhile", () =>
+    Effect.gen(function*() {
+      const { accepted, reader, socket, writer } = yield* connected
+      yield* reader.close()
+      const steps = new Steps()
+      const writing = yield* steps.fork(64, writer.write("late"))
+      for (let turns = 0; steps.step(); turns++) assert.isBelow(turns, 100)
+      yield* open(socket)
+      yield* steps.settle
+      assert.deepStrictEqual(yield* texts(yield* accepted, 1), ["late"])
+      yield* Fiber.join(writing)
     }))
 
   it.live("connects again when the scoped loop is retried", () =>
