@@ -3,13 +3,15 @@ import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
+import * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
+import * as WebsocketUpgrade from "@websocket-stream/node/WebsocketUpgrade"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Socket } from "node:net"
 import { asText, encode, text } from "./support/frames.ts"
-import { exchange, request } from "./support/http.ts"
+import { exchange, request, serve } from "./support/http.ts"
 import { alone, eventually, metered, nothing, values } from "./support/metrics.ts"
-import { admitting, echo, knock, logging, serving } from "./support/server.ts"
+import { admitting, echo, knock, logging, manyTurns, serving, until } from "./support/server.ts"
 
 describe("The connections of a server", () => {
   it.live("are counted when they are accepted, open and closed", () =>
@@ -102,6 +104,22 @@ describe("The connections of a server", () => {
         }, metered)
         yield* exchange(port, request())
         assert.deepStrictEqual(yield* values, { ...nothing, refused: { 500: 1 } })
+      })
+    )))
+
+  it.live("that somebody else has answered are not refused", () =>
+    // It logs an error.
+    alone(logging((logs) =>
+      Effect.gen(function*() {
+        const { port, server } = yield* serve
+        yield* Effect.forkScoped(WebsocketUpgrade.run(server, () => Effect.never), { startImmediately: true })
+        const attached = yield* WebsocketServer.attach(server, metered)
+        // Who takes its time comes second.
+        const running = attached.run(() => Effect.void, { admit: manyTurns })
+        yield* Effect.forkScoped(running, { startImmediately: true })
+        assert.strictEqual((yield* knock(port)).status, 101)
+        yield* until(() => logs.length > 0)
+        assert.deepStrictEqual(yield* values, nothing)
       })
     )))
 
