@@ -87,6 +87,9 @@ describe("closing a socket of WebsocketSocket", () => {
   it.live("a write that finds the end before a busy reader does waits for the next connection", () =>
     Effect.gen(function*() {
       const { accepted, reader, server, socket, writer } = yield* connected
+      yield* server.ws.send("hello")
+      // What others write is no answer of the reader's.
+      assert.deepStrictEqual(yield* reader.pull, ["hello"])
       yield* server.ws.close(4000, "enough")
       const writing = yield* park(writer.write("late"))
       // What the reader is busy with.
@@ -168,6 +171,16 @@ describe("closing a socket of WebsocketSocket", () => {
         return yield* reasonOf(writer.write("fourth"))
       })
       assertReason(yield* late, closed(4000, "enough"))
+    }))
+
+  it.live("what the reader writes once a pull has told of the end answers nothing of what came before", () =>
+    Effect.gen(function*() {
+      const { reader, server, writer } = yield* connected
+      yield* server.ws.sendAll(["one", "two"])
+      assert.deepStrictEqual(yield* reader.pull, ["one", "two"])
+      yield* server.ws.close(4000, "enough")
+      assertReason(yield* reasonOf(reader.pull), closed(4000, "enough"))
+      assertReason(yield* reasonOf(writer.write("late")), closed(4000, "enough"))
     }))
 
   it.live("what is written before the first pull of a connection answers nothing of the one before it", () =>

@@ -107,7 +107,7 @@ describe("WebsocketSocket.layerSocketServer", () => {
       assert.strictEqual((yield* ws.receive)._tag, "Text")
     }))
 
-  it.live("gives an admission what the layer is given, whatever runs it has, and the scope of its connection", () =>
+  it.live("gives an admission what the layer is given, whatever runs it has, and the scope and request of its connection", () =>
     Effect.gen(function*() {
       class Tokens extends Context.Service<Tokens, ReadonlyMap<string, string>>()("Tokens") {}
       const left = yield* Queue.unbounded<string>()
@@ -123,7 +123,17 @@ describe("WebsocketSocket.layerSocketServer", () => {
         Layer.provide(Layer.succeed(Tokens, new Map([["Bearer a", "Ada"]]))),
         Layer.withSpan("the layer")
       )
-      const server = yield* Effect.provideContext(SocketServer.SocketServer, yield* Layer.build(layer))
+      // A server that is made for a connection of another has the request of that.
+      const others: WebsocketRequest.WebsocketRequest["Service"] = {
+        url: "/",
+        path: "/",
+        query: new URLSearchParams(),
+        headers: {},
+        remoteAddress: undefined,
+        subprotocols: []
+      }
+      const built = yield* Effect.provideService(Layer.build(layer), WebsocketRequest.WebsocketRequest, others)
+      const server = yield* Effect.provideContext(SocketServer.SocketServer, built)
       yield* Effect.forkScoped(Effect.provideService(server.run(echo), Tokens, new Map()))
       const url = NetAddress.formatUrlUnsafe(server.address, "ws")
       assert.deepInclude((yield* Effect.flip(WebsocketClient.connect(url))).reason, { _tag: "Refused", status: 401 })
