@@ -65,7 +65,10 @@ describe("closing a socket of WebsocketSocket", () => {
 
   it.live("a CloseEvent that may not be sent fails, and the connection stays open", () =>
     Effect.gen(function*() {
-      const { server, writer } = yield* connected
+      const { reader, server, writer } = yield* connected
+      yield* server.ws.sendAll(["one", "two"])
+      // Not even of who has something to answer is it dropped.
+      assert.deepStrictEqual(yield* reader.pull, ["one", "two"])
       for (const event of [new Socket.CloseEvent(1006), new Socket.CloseEvent(1000, "a".repeat(124))]) {
         const reason = yield* reasonOf(writer.write(event))
         if (reason._tag !== "SocketWriteError") return assert.fail(reason._tag)
