@@ -57,6 +57,19 @@ describe("WebsocketStream.runForEach", { timeout: 30_000 }, () => {
       assert.strictEqual(asText(yield* stream.read), "kept")
     }))
 
+  it.effect("is interrupted before its first effect, and loses nothing", () =>
+    Effect.gen(function*() {
+      const { duplex, stream } = yield* scripted({ role: "server" })
+      duplex.push(encode("server", text("kept")))
+      yield* stream.awaitReadable
+      const running = yield* Effect.forkChild(stream.runForEach(() => Effect.die("too late")), {
+        startImmediately: true
+      })
+      yield* Fiber.interrupt(running)
+      yield* turns
+      assert.strictEqual(asText(yield* stream.read), "kept")
+    }))
+
   it.effect("interrupts the effect that runs, and waits for its end", () =>
     Effect.gen(function*() {
       const { duplex, stream } = yield* scripted({ role: "server" })
