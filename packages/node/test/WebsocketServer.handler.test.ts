@@ -189,6 +189,13 @@ describe("What is logged of a handler", () => {
       )
     }))
 
+  it.live("nor where a finalizer of its own does", () =>
+    Effect.gen(function*() {
+      const parting: Handler = (ws) =>
+        Effect.andThen(Effect.addFinalizer(() => Effect.orDie(ws.send("bye"))), Effect.forever(ws.receive))
+      assert.deepStrictEqual(yield* loggedOf(parting, connectAndLeave), [])
+    }))
+
   for (
     const [name, bug] of [
       [
