@@ -1,5 +1,6 @@
 /** One message to many: who is slow, or gone, or speaks otherwise, is no other's concern. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Frame from "@websocket-stream/core/Frame"
 import * as Message from "@websocket-stream/core/Message"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Websocket from "@websocket-stream/node/Websocket"
@@ -9,8 +10,9 @@ import * as Fiber from "effect/Fiber"
 import { noise } from "../../core/test/support/bytes.ts"
 import { asText, decode } from "./support/frames.ts"
 import { alone, eventually } from "./support/metrics.ts"
+import * as Pairs from "./support/pairs.ts"
 import { Scripted } from "./support/scripted.ts"
-import { assertWaiting, make, park, turns } from "./support/streams.ts"
+import { assertWaiting, make, park, takeBytes, turns } from "./support/streams.ts"
 import { inPieces, scripted, streams, withoutTakeover, type Ws } from "./support/websockets.ts"
 
 const texts = (duplex: Scripted): ReadonlyArray<string> => decode("server", duplex.sentBytes).map(asText)
@@ -109,6 +111,21 @@ describe("Websocket.broadcast", () => {
       assert.deepStrictEqual(yield* Fiber.await(sending), Exit.void)
       yield* turns
       assert.deepStrictEqual(texts(slower.duplex), ["full", "Hello"])
+    }))
+
+  it.live("leaves a message to itself that is sent again: it is the same, whatever was sent in between", () =>
+    Effect.gen(function*() {
+      const { ours, peer } = yield* Pairs.tcp()
+      const stream = yield* make(ours, { role: "server" })
+      const ws = yield* Websocket.make(stream, { closeDeadline: 0 })
+      const message = Message.text("a".repeat(2000))
+      const length = Frame.encodedLength(Frame.make(Opcode.Text, message.payload), false)
+      // The bytes of each, once they have gone to the system, may be where the next one's are put together.
+      for (const sent of [message, Buffer.alloc(2000, "b"), message]) {
+        yield* ws.send(sent)
+        const [frame] = decode("server", yield* takeBytes(peer, length))
+        assert.strictEqual(asText(frame!), asText("payload" in sent ? sent : { payload: sent }))
+      }
     }))
 
   it.live("leaves those out that had no room when it was interrupted", () =>
