@@ -110,7 +110,6 @@ class Consumer<A, Use, E, R, B> extends Effectable.Class<void> implements Waiter
       )
       const exit = running.pollUnsafe()
       if (exit === undefined) {
-        this.running = running
         running.addObserver((exit) => {
           if (this.settle(exit)) this.onReady()
         })
