@@ -70,7 +70,7 @@ describe("WebsocketHttpServer", () => {
         "sec-websocket-protocol": "b",
         "x-served-by": "us"
       })
-      const second = yield* exchange(port, handshake("/own", { "Sec-WebSocket-Protocol": "a, c" }))
+      const second = yield* exchange(port, handshake("/own", { Upgrade: "WebSocket", "Sec-WebSocket-Protocol": "a, c" }))
       assert.strictEqual(second.headers.get("sec-websocket-protocol"), "c")
       assert.strictEqual(second.headers.get("x-served-by"), "us")
       const [hello] = decode("server", second.rest)
