@@ -53,7 +53,12 @@ describe("WebsocketStream.runForEach", { timeout: 30_000 }, () => {
         startImmediately: true
       })
       yield* Fiber.interrupt(running)
-      duplex.push(encode("server", text("kept")))
+      const bytes = encode("server", text("kept"))
+      duplex.push(bytes.subarray(0, 1))
+      yield* turns
+      // Nobody waits any more: it takes no more than one piece.
+      assert.isTrue(duplex.isPaused())
+      duplex.push(bytes.subarray(1))
       assert.strictEqual(asText(yield* stream.read), "kept")
     }))
 
