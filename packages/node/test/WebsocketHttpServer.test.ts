@@ -70,7 +70,10 @@ describe("WebsocketHttpServer", () => {
         "sec-websocket-protocol": "b",
         "x-served-by": "us"
       })
-      const second = yield* exchange(port, handshake("/own", { Upgrade: "WebSocket", "Sec-WebSocket-Protocol": "a, c" }))
+      const second = yield* exchange(
+        port,
+        handshake("/own", { Upgrade: "WebSocket", "Sec-WebSocket-Protocol": "a, c" })
+      )
       assert.strictEqual(second.headers.get("sec-websocket-protocol"), "c")
       assert.strictEqual(second.headers.get("x-served-by"), "us")
       const [hello] = decode("server", second.rest)
@@ -120,6 +123,26 @@ describe("WebsocketHttpServer", () => {
       const ws = yield* connect("/")
       assert.strictEqual(yield* textOf(ws), "early")
       assert.strictEqual(yield* Deferred.await(late), "SocketCloseError")
+    }))
+
+  it.live("a writer that waits for a handshake fails with it", () =>
+    Effect.gen(function*() {
+      const failed = yield* Deferred.make<string, unknown>()
+      const route = HttpRouter.add(
+        "GET",
+        "/",
+        Effect.gen(function*() {
+          const socket = yield* (yield* HttpServerRequest).upgrade
+          const { write } = yield* socket.writer
+          const early = yield* Effect.forkChild(write("early"), { startImmediately: true })
+          const reasons = Effect.andThen(Effect.flip(Effect.scoped(socket.reader)), reasonOf(Fiber.join(early)))
+          yield* Deferred.into(Effect.map(reasons, ({ _tag }) => _tag), failed)
+          return HttpServerResponse.empty()
+        })
+      )
+      const { port } = yield* serving(route)
+      yield* exchange(port, handshake("/", { "Sec-WebSocket-Key": undefined }))
+      assert.strictEqual(yield* Deferred.await(failed), "SocketOpenError")
     }))
 
   it.live("requests that middleware modified upgrade: a prefix, the headers of a proxy, a global rewrite", () =>
