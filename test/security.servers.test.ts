@@ -53,7 +53,10 @@ describe("R14: headers that a parser makes something else of", () => {
       ],
       ["no headers at all", "GET / HTTP/1.1\r\n\r\n", [400]],
       ["no Host", http.request({ headers: { Host: undefined } }), [400]],
-      ["two headers Host", requestWith("Host: elsewhere.test\r\n", ""), [101, 400]],
+      ["two headers Host", requestWith("Host: elsewhere.test\r\n", ""), [400]],
+      ["two headers Host that say the same", requestWith("hOST: server.example.com\r\n", ""), [400]],
+      ["two headers Host of many others", requestWith(`Host: a\r\n${"a:b\r\n".repeat(40)}`, ""), [400]],
+      ["a Host that is none", http.request({ headers: { Host: "a@b" } }), [400]],
       ["two headers Upgrade that say the same", requestWith("Upgrade: websocket\r\n", ""), [101]],
       ["two headers Upgrade that do not", requestWith("Upgrade: h2c\r\n", ""), [101]],
       ["two headers Upgrade, neither of WebSocket", requestWith("Upgrade: h2c\r\n", "").replace("websocket", "tls"), [

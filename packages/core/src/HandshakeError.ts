@@ -7,6 +7,7 @@
  * | `MethodNotGet` | 405, `Allow: GET` | 4.2.1 |
  * | `HttpTooOld` | 400 | 4.2.1 |
  * | `NoHost` | 400 | 4.2.1 |
+ * | `InvalidHost` | 400 | 9112 3.2 |
  * | `NotAnUpgrade` | 426, `Upgrade: websocket` | 4.2.1 |
  * | `UnsupportedVersion` | 426, `Sec-WebSocket-Version: 13` | 4.4 |
  * | `InvalidKey` | 400 | 4.2.1 |
@@ -40,6 +41,8 @@ export type RequestReason =
   | { readonly _tag: "MethodNotGet"; readonly method: string }
   | { readonly _tag: "HttpTooOld"; readonly httpVersion: string }
   | { readonly _tag: "NoHost" }
+  /** Of several lines, all of them, joined by commas. */
+  | { readonly _tag: "InvalidHost"; readonly host: string }
   | { readonly _tag: "NotAnUpgrade" }
   | { readonly _tag: "UnsupportedVersion"; readonly version: string | undefined }
   | { readonly _tag: "InvalidKey"; readonly key: string | undefined }
@@ -110,6 +113,7 @@ const requestRules = {
   MethodNotGet: { status: 405, section: "4.2.1" },
   HttpTooOld: { status: 400, section: "4.2.1" },
   NoHost: { status: 400, section: "4.2.1" },
+  InvalidHost: { status: 400, section: "9112 3.2" },
   NotAnUpgrade: { status: 426, section: "4.2.1" },
   UnsupportedVersion: { status: 426, section: "4.4" },
   InvalidKey: { status: 400, section: "4.2.1" },
@@ -127,6 +131,9 @@ const describeRequest = (reason: RequestReason): string => {
       return `an opening handshake needs HTTP/1.1 or higher, this request is HTTP/${reason.httpVersion}`
     case "NoHost":
       return "the Host header is missing"
+    case "InvalidHost":
+      // Not shown: what is wrong with it may be a password in front of it.
+      return "the Host header must be there once, and hold a host, with a port or without"
     case "NotAnUpgrade":
       return "this address speaks WebSocket: the request needs the headers Connection: Upgrade and Upgrade: websocket"
     case "UnsupportedVersion":

@@ -17,10 +17,10 @@ import {
   contentHeader,
   hasToken,
   isBase64Of16Bytes,
+  isHost,
   isOnlyToken,
   isRequestTarget,
   isToken,
-  isVisible,
   line,
   list,
   trim
@@ -118,7 +118,11 @@ export const read = ({ headers, httpVersion, method }: ReceivedRequest): Result.
   // RFC 6455 4.2.1, in its order.
   if (method !== "GET") return deny({ _tag: "MethodNotGet", method })
   if (httpVersion === "1.0" || httpVersion === "0.9") return deny({ _tag: "HttpTooOld", httpVersion })
-  if (line(headers, "host") === undefined) return deny({ _tag: "NoHost" })
+  const host = line(headers, "host")
+  if (host === undefined) return deny({ _tag: "NoHost" })
+  // RFC 9112 3.2: 400 for "more than one Host header field line or a Host header field with an invalid field value". Who stands
+  // between us and the client may have gone by another of them.
+  if (!isHost(host)) return deny({ _tag: "InvalidHost", host })
   if (!asksForUpgrade(headers)) return deny({ _tag: "NotAnUpgrade" })
   // RFC 6455 4.4 lets the version be looked at first: the rest means nothing to us in another one.
   const version = line(headers, "sec-websocket-version")
@@ -427,7 +431,7 @@ const optionalLine = (name: string, value: string | undefined): HeaderLines =>
 const checkRequest = (options: RequestOptions): OptionError | undefined => {
   const { host, nonce, subprotocols = [], target } = options
   const wrong = (option: string, value: unknown, expected: string) => new OptionError({ option, value, expected })
-  if (!isVisible(host)) return wrong("host", host, "a name or an address, with a port or without")
+  if (host === "" || !isHost(host)) return wrong("host", host, "a name or an address, with a port or without")
   if (!isRequestTarget(target)) {
     return wrong("target", target, "a path with a query or without, of visible ASCII characters, and no fragment")
   }

@@ -44,6 +44,28 @@ const requestCases: { readonly [T in RequestTag]: RequestCase } = {
     section: "4.2.1",
     cases: [[requestWith({ host: undefined }), { _tag: "NoHost" }, "the Host header is missing (RFC 6455 4.2.1)"]]
   },
+  InvalidHost: {
+    status: 400,
+    section: "9112 3.2",
+    cases: [
+      ["a.test", "b.test"],
+      ["a.test", "a.test"],
+      ["", ""],
+      "a b",
+      "user@a",
+      "a/b",
+      "a:b",
+      "a:80:90",
+      "[::1",
+      "[::1]a",
+      "\u00e4.test"
+    ]
+      .map((host) => [
+        requestWith({ host }),
+        { _tag: "InvalidHost", host: [host].flat().join(", ") },
+        "the Host header must be there once, and hold a host, with a port or without (RFC 9112 3.2)"
+      ])
+  },
   NotAnUpgrade: {
     status: 426,
     section: "4.2.1",

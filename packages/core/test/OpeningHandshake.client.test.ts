@@ -70,7 +70,7 @@ describe("OpeningHandshake.request", () => {
     assert.strictEqual(refusal({ subprotocols: ["a, b"] })[0], "subprotocols")
     assert.strictEqual(refusal({ target: "/a b" })[0], "target")
     assert.strictEqual(refusal({ target: "/\u00e4" })[0], "target")
-    assert.strictEqual(refusal({ host: "a b" })[0], "host")
+    for (const host of ["a b", "user@a", "a:b", "a/"]) assert.strictEqual(refusal({ host })[0], "host", host)
     assert.deepStrictEqual(refusal({ headers: [["", "x"]] }), [
       "headers.",
       `headers. is "", it must be named by a token (RFC 9110 5.6.2)`

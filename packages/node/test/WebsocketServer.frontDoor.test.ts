@@ -101,7 +101,6 @@ const catalogue: { readonly [what: string]: string } = {
     "x: 2",
     "Cookie: a=1",
     "cookie: b=2",
-    "Host: other",
     "User-Agent: u",
     "User-Agent: v",
     "Set-Cookie: a",
@@ -111,6 +110,8 @@ const catalogue: { readonly [what: string]: string } = {
     "__proto__: x",
     "constructor: y"
   ),
+  "two hosts": withHeaders("Host: other"),
+  "a host that is none": request({ headers: { Host: "a b" } }),
   "headers with spaces about them, with none, and with bytes beyond ASCII": withHeaders(
     "X:  a b \t",
     "Y:",

@@ -79,7 +79,19 @@ const refusals: ReadonlyArray<Refusal> = [
     status: 400,
     says: "an opening handshake needs HTTP/1.1"
   },
-  { name: "no Host", headers: { Host: undefined }, status: 400, says: "the Host header is missing" }
+  { name: "no Host", headers: { Host: undefined }, status: 400, says: "the Host header is missing" },
+  {
+    name: "a second Host",
+    headers: { host: "elsewhere.test" },
+    status: 400,
+    says: "the Host header must be there once, and hold a host"
+  },
+  {
+    name: "a Host that is none",
+    headers: { Host: "user@server.example.com" },
+    status: 400,
+    says: "the Host header must be there once, and hold a host"
+  }
 ]
 
 const neverOpened = () => Effect.die("the handler of a request that opens nothing was called")

@@ -15,6 +15,7 @@ export const request = (
   if (method !== "GET") return "MethodNotGet"
   if (!/^(1\.[1-9]|[2-9])/.test(httpVersion)) return "HttpTooOld"
   if (value("host") === undefined) return "NoHost"
+  if (!/^(\[[\w.~!$&'()*+,;=%:-]*\]|[\w.~!$&'()*+,;=%-]*)(:\d*)?$/.test(value("host")!)) return "InvalidHost"
   if (!isUpgrade(value)) return "NotAnUpgrade"
   if (value("sec-websocket-version") !== "13") return "UnsupportedVersion"
   if (!/^[A-Za-z0-9+/]{22}==$/.test(value("sec-websocket-key") ?? "")) return "InvalidKey"

@@ -56,6 +56,16 @@ export const isVisible = (text: string): boolean => text !== "" && every(text, (
 /** Whether the text is a port of TCP, in decimal digits (RFC 3986 3.2.3). */
 export const isPort = (text: string): boolean => text !== "" && every(text, isDigit) && Number(text) <= 65_535
 
+/** Whether the text is the value of a `Host` (RFC 9110 7.2): a host, which may be empty (RFC 3986 3.2.2), and a port or none. */
+export const isHost = (text: string): boolean => {
+  const colon = text.indexOf(":", text.lastIndexOf("]") + 1)
+  const host = colon < 0 ? text : text.slice(0, colon)
+  return (colon < 0 || every(text.slice(colon + 1), isDigit)) &&
+    (host.startsWith("[") && host.endsWith("]")
+      ? every(host.slice(1, -1), (code) => code === 0x3a || isNameCharacter(code))
+      : every(host, isNameCharacter))
+}
+
 /** Whether the text may stand as a request target (RFC 9112 3.2.1): a path, with a query or without, and no fragment. */
 export const isRequestTarget = (text: string): boolean => isVisible(text) && text.startsWith("/") && !text.includes("#")
 
@@ -82,5 +92,9 @@ const isAlphanumeric = (code: number): boolean =>
 
 const isTokenCharacter = (code: number): boolean =>
   isAlphanumeric(code) || "!#$%&'*+-.^_`|~".includes(String.fromCharCode(code))
+
+// RFC 3986 3.2.2: unreserved characters, sub-delims, and the sign of those that are percent-encoded.
+const isNameCharacter = (code: number): boolean =>
+  isAlphanumeric(code) || "-._~!$&'()*+,;=%".includes(String.fromCharCode(code))
 
 const isBase64Character = (code: number): boolean => isAlphanumeric(code) || code === 0x2b || code === 0x2f

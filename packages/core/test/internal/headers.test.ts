@@ -57,6 +57,21 @@ describe("headers", () => {
     for (const target of ["", "a", "/a b", "/a#b", "/a\r\nb"]) assert.isFalse(headers.isRequestTarget(target))
   })
 
+  it("a host has the characters of RFC 3986 3.2.2, colons in brackets alone, and digits for a port", () => {
+    const name = `!$%&'()*+,-.;=_~${digits}${letters}`
+    const around = (before: string, after: string) =>
+      new Set(matching((text) => headers.isHost(`${before}${text}${after}`)))
+    assert.deepStrictEqual(around("", "a"), new Set(name))
+    assert.deepStrictEqual(around("[", "]"), new Set(`${name}:`))
+    assert.deepStrictEqual(around("a:", ""), new Set(digits))
+    for (const host of ["", ":", "a:", "a:080", "[::1]:443", "[fe80::1%25eth0]"]) {
+      assert.isTrue(headers.isHost(host), host)
+    }
+    for (const host of ["[", "]", "[::1", "::1", "[::1]a", "a[::1]", "[[::1]]", "a:b:1"]) {
+      assert.isFalse(headers.isHost(host), host)
+    }
+  })
+
   it("know no white space but spaces and tabs, and no letters beyond ASCII", () => {
     assert.strictEqual(headers.trim(" \t a \u00a0\t"), "a \u00a0")
     assert.isTrue(headers.hasToken("h2c, \tWebSocket ", "websocket"))

@@ -113,14 +113,14 @@ class DirectArrival implements Arrival {
   constructor(
     listening: ListeningHandle,
     handle: Handle,
-    { headers, url }: Head,
+    { headers, rawHeaders, url }: Head,
     memory: Uint8Array,
     head: Uint8Array | undefined
   ) {
     this.listening = listening
     this.handle = handle
     this.memory = memory
-    this.request = { method: "GET", httpVersion: "1.1", headers, url }
+    this.request = { method: "GET", httpVersion: "1.1", headers, rawHeaders, url }
     this.head = head
   }
 

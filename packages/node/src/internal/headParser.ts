@@ -10,6 +10,8 @@ import { shared } from "./sharedText.ts"
 export interface Head {
   readonly url: string
   readonly headers: IncomingHttpHeaders
+  /** Names and values by turns, as they came. */
+  readonly rawHeaders: Array<string>
   /** Its bytes: what comes behind them is no HTTP. */
   readonly size: number
 }
@@ -17,7 +19,7 @@ export interface Head {
 /** Reads one head after the other. One is enough for a process. */
 export class HeadParser {
   private readonly parser: Parser
-  private upgrade: Pick<Head, "headers" | "url"> | undefined = undefined
+  private upgrade: Omit<Head, "size"> | undefined = undefined
   private isInParts = false
 
   constructor(Parser: ParserClass) {
@@ -44,7 +46,7 @@ export class HeadParser {
   private readonly onHead = (
     major: number,
     minor: number,
-    lines: ReadonlyArray<string>,
+    lines: Array<string>,
     method: number,
     url: string,
     _status: unknown,
@@ -52,7 +54,7 @@ export class HeadParser {
     isUpgrade: boolean
   ): number => {
     if (isUpgrade && method === get && major === 1 && minor === 1 && !this.isInParts) {
-      this.upgrade = { url, headers: join(lines) }
+      this.upgrade = { url, headers: join(lines), rawHeaders: lines }
     }
     return endOfHttp
   }
@@ -139,7 +141,8 @@ const borrow = (): object => {
 const isKnown = (parser: HeadParser): boolean => {
   const text = "GET /? HTTP/1.1\r\nHost: a\r\nconnection: b\r\nConnection: upgrade\r\nUpgrade: c\r\nHost: d\r\n\r\n"
   const headers = { host: "a", connection: "b, upgrade", upgrade: "c" }
-  const expected: Head = { url: "/?", headers, size: text.length }
+  const rawHeaders = ["Host", "a", "connection", "b", "Connection", "upgrade", "Upgrade", "c", "Host", "d"]
+  const expected: Head = { url: "/?", headers, rawHeaders, size: text.length }
   // Twice, because something may be left of the first.
   const answers = ["\r\n", "x"].map((rest) => parser.parse(Buffer.from(`${text}${rest}`)))
   const others = [text.replace("GET", "POST"), text.replace("GET", "G"), text.replace("Host", "a:\r\n".repeat(50))]

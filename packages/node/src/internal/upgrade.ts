@@ -34,7 +34,7 @@ import { defaults } from "./streamOptions.ts"
 
 /** An upgrade that has come to a server, by `node:http` or past it. */
 export interface Arrival {
-  readonly request: Pick<IncomingMessage, "headers" | "httpVersion" | "method" | "url">
+  readonly request: Pick<IncomingMessage, "headers" | "httpVersion" | "method" | "rawHeaders" | "url">
   readonly remoteAddress: string | undefined
   /** To turn it away on. */
   readonly socket: Duplex
@@ -58,13 +58,21 @@ export const receiveUpgrade = (request: IncomingMessage, socket: Duplex, head: U
 
 /** What the client offers, or why it may not connect. */
 export const offerOf = (
-  { request: { headers, httpVersion, method } }: Pick<Arrival, "request">,
+  { request }: Pick<Arrival, "request">,
   origins: Origin.Check
-): Result.Result<OpeningHandshake.Offer, RequestError> =>
-  Result.flatMap(OpeningHandshake.read({ method: method ?? "", httpVersion, headers }), (offer) => {
+): Result.Result<OpeningHandshake.Offer, RequestError> => {
+  const { httpVersion, method = "", rawHeaders } = request
+  // Of several Node drops all but the first.
+  const hosts = hostsOf(rawHeaders)
+  const headers = hosts.length > 1 ? { ...request.headers, host: hosts } : request.headers
+  return Result.flatMap(OpeningHandshake.read({ method, httpVersion, headers }), (offer) => {
     const forbidden = origins(headers)
     return forbidden === undefined ? Result.succeed(offer) : Result.fail(forbidden)
   })
+}
+
+const hostsOf = (lines: ReadonlyArray<string>): ReadonlyArray<string> =>
+  lines.filter((_, i) => i % 2 === 1 && lines[i - 1]!.length === 4 && lines[i - 1]!.toLowerCase() === "host")
 
 /** Reads what the client offers. A request that may not connect, or does not ask to, has got its status by then. */
 export const readOffer = (
