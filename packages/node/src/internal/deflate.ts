@@ -76,6 +76,8 @@ export class Deflater {
 export class Inflater {
   private readonly window: Window
   private readonly limit: number
+  // At once, one behind the other.
+  private inRow = 0
 
   /** @param limit bytes of the largest message, inflated */
   constructor(role: Role, parameters: PermessageDeflate.Parameters, limit: number) {
@@ -86,7 +88,9 @@ export class Inflater {
 
   /** Inflates, at once if it is quick and otherwise off the event loop; answers by the callback, once. */
   inflate(payload: Uint8Array, callback: (inflated: Inflated) => void): void {
-    const quick = payload.length <= synchronousBytes ? this.inflateNow(payload) : undefined
+    const isQuick = payload.length <= synchronousBytes && this.inRow < mostInRow
+    const quick = isQuick ? this.inflateNow(payload) : undefined
+    this.inRow = quick === undefined ? 0 : this.inRow + 1
     if (quick === undefined) this.inflateLater(new Streams(payload), callback)
     else callback(quick)
   }
@@ -226,6 +230,12 @@ const outgoing = (
 
 /** Bytes. What zlib does with so many in well under a millisecond is not worth the way to another thread. */
 const synchronousBytes = 16 * 1024
+
+/**
+ * Messages. zlib takes tens of microseconds to begin with each, and a chunk may hold thousands: the way to another thread now and
+ * again is a turn for everybody else.
+ */
+const mostInRow = 64
 
 // RFC 7692 7.2.1 and 7.2.2: the four octets that end a flush are not sent.
 const tail = Uint8Array.of(0x00, 0x00, 0xff, 0xff)

@@ -3,6 +3,7 @@ import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
 import type { Role } from "@websocket-stream/core/Role"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Zlib from "node:zlib"
 import { boolean, elementOf, maskingKey, role } from "../../../core/test/support/arbitraries.ts"
 import { concat, noise } from "../../../core/test/support/bytes.ts"
@@ -47,6 +48,33 @@ const parameters = Arbitrary.map(
 const invalidData = { _tag: "InvalidCompressedData" } as const
 
 describe("deflate", { timeout: 60_000 }, () => {
+  it.effect("leaves the event loop to others behind 64 small messages in a row, and keeps their order", () =>
+    Effect.gen(function*() {
+      const parameters = Result.getOrThrow(PermessageDeflate.make())
+      const [deflater, inflater] = [
+        new Deflater("client", parameters, compression),
+        new Inflater("server", parameters, noLimit)
+      ]
+      const texts = Array.from({ length: 200 }, (_, i) => `message ${i}`)
+      const answers: Array<unknown> = []
+      const inOneTurn: Array<number> = []
+      for (const text of texts) {
+        const compressed = yield* compress(deflater, Buffer.from(text))
+        compressed.commit()
+        let isAtOnce = true
+        yield* Effect.callback<void>((resume) => {
+          inflater.inflate(compressed.payload, (inflated) => {
+            answers.push(said(inflated))
+            if (!isAtOnce) inOneTurn.push(answers.length)
+            resume(Effect.void)
+          })
+          isAtOnce = false
+        })
+      }
+      assert.deepStrictEqual(answers, texts)
+      assert.deepStrictEqual(inOneTurn, [65, 130, 195])
+    }))
+
   it.effect.prop(
     "RFC 7692 7.2: what one end compresses the other inflates, message behind message",
     { role, parameters, messages: Arbitrary.array(message, { minLength: 1, maxLength: 5 }) },
