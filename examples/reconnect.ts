@@ -93,8 +93,12 @@ const isDone = (error: Failure): boolean =>
 const again = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("30 seconds")]).pipe(
   Schedule.jittered,
   Schedule.while(({ input }: { readonly input: Failure }) => passes(input)),
-  Schedule.tap(({ duration, input }) => Console.error(`${input.message}; again in ${Duration.format(duration)}`))
+  Schedule.tap(({ duration, input }) => Console.error(`${input.message}; again in ${inMillis(duration)}`))
 )
+
+// Chance has left a fraction of a millisecond, which nobody reads.
+const inMillis = (duration: Duration.Duration): string =>
+  Duration.format(Duration.millis(Math.round(Duration.toMillis(duration))))
 
 const url = Argument.String("url").pipe(Argument.withDescription("Where to connect to: ws://... or wss://..."))
 const subscriptions = Argument.String("subscription").pipe(

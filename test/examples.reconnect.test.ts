@@ -77,7 +77,7 @@ describe("examples/reconnect", { timeout: Examples.timeout }, () => {
       for (let i = 0; i < 4; i++) (yield* subscribed(server)).socket.terminate()
       yield* (yield* subscribed(server)).peer.close(1000)
       const { stderr } = yield* ended
-      const delays = [...stderr.matchAll(/again in (\d+)ms/g)].map(([, milliseconds]) => Number(milliseconds))
+      const delays = [...stderr.matchAll(/; again in (\d+)ms$/gm)].map(([, milliseconds]) => Number(milliseconds))
       assert.strictEqual(delays.length, 4)
       // Doubled, and then shaken by a fifth.
       for (const [i, delay] of delays.entries()) assert.isAbove(delay, delays[i - 1] ?? 0)
