@@ -1,7 +1,9 @@
 /** docs/mutation.md argues about lines that there are. `pnpm mutate` itself takes too long for here. */
 import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
 import { readFileSync } from "node:fs"
 import { mutantsOf } from "./mutation/mutants.ts"
+import { start } from "./support/childProcess.ts"
 
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), "utf8")
 
@@ -37,3 +39,12 @@ it("a mutant breaks one stretch of the code, and no type", () => {
     "3: d += 0"
   ])
 })
+
+it.live("who names a module that is not broken is told which are, before anything is", () =>
+  Effect.gen(function*() {
+    const program = ["test/mutation/main.ts", "--file", "Websocket"]
+    const { ended } = yield* start(process.execPath, program, { cwd: new URL("../", import.meta.url) })
+    const { status, stderr } = yield* ended
+    assert.strictEqual(status, 1)
+    assert.match(stderr, /--file: "Websocket".*"Frame" \| "FrameDecoder"/)
+  }))

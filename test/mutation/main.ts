@@ -7,27 +7,38 @@
  * --e2e it has to survive the conformance tests, too. docs/mutation.md argues about those that nothing can notice. Ends with status
  * 1 if fewer than 95 % of the others are caught.
  */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Cause from "effect/Cause"
+import * as CliError from "effect/cli/CliError"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Console from "effect/Console"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { spawn } from "node:child_process"
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { parseArgs } from "node:util"
 import { type Mutant, mutantsOf } from "./mutants.ts"
 
 interface Placed extends Mutant {
   readonly module: string
 }
 
+interface Flags {
+  readonly count: number
+  readonly e2e: boolean
+  readonly file: Option.Option<string>
+  readonly seed: number
+}
+
+/** Too few mutants were caught. */
+class Uncaught extends Data.TaggedError("Uncaught")<{ readonly message: string }> {}
+
 const root = fileURLToPath(new URL("../../", import.meta.url))
-const { values } = parseArgs({
-  options: {
-    count: { type: "string", default: "150" },
-    seed: { type: "string", default: "1" },
-    file: { type: "string" },
-    e2e: { type: "boolean", default: false }
-  }
-})
 
 /** The codec: what is not types, wording or defaults. */
 const modules = [
@@ -47,7 +58,25 @@ const modules = [
   "internal/headers",
   "internal/pieces",
   "internal/words"
-].filter((name) => values.file === undefined || basename(name) === values.file)
+]
+
+const count = Flag.Int("count").pipe(
+  Flag.withDescription("How many mutants to make"),
+  Flag.withDefault(150),
+  Flag.filter((count) => count > 0, (count) => `Expected at least 1, got ${count}`)
+)
+
+const seed = Flag.Int("seed").pipe(Flag.withDescription("Which of them"), Flag.withDefault(1))
+
+const file = Flag.Literals("file", modules.map((name) => basename(name))).pipe(
+  Flag.withDescription("One module, and no other"),
+  Flag.optional
+)
+
+const e2e = Flag.Boolean("e2e").pipe(
+  Flag.withDescription("What survives has to survive the conformance tests, too"),
+  Flag.withDefault(false)
+)
 
 const copy = mkdtempSync(join(tmpdir(), "websocket-stream-mutants-"))
 process.on("exit", () => rmSync(copy, { recursive: true, force: true }))
@@ -109,19 +138,22 @@ const passes = (project: string, filters: ReadonlyArray<string>): Promise<boolea
   run(process.execPath, ["node_modules/vitest/vitest.mjs", "run", "--project", project, "--bail", "1", ...filters])
 
 /** Whether no test notices. One that never ends has noticed. */
-const survives = async (module: string): Promise<boolean> => {
+const survives = async (module: string, e2e: boolean): Promise<boolean> => {
   const own = readdirSync(join(copy, "packages/core/test"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.replace(/\.([a-zA-Z]+\.)?test\.ts$/, "") === module)
     .map((name) => `packages/core/test/${name}`)
   return (own.length === 0 || (await passes("core", own))) && (await passes("core", [])) &&
-    (!values.e2e || (await passes("e2e", ["test/conformance"])))
+    (!e2e || (await passes("e2e", ["test/conformance"])))
 }
 
-const verdictOf = async ({ end, module, start, to }: Placed): Promise<"killed" | "survived" | undefined> => {
+const verdictOf = async (
+  { end, module, start, to }: Placed,
+  e2e: boolean
+): Promise<"killed" | "survived" | undefined> => {
   const file = join(copy, pathOf(module))
   const source = readFileSync(file, "utf8")
   writeFileSync(file, source.slice(0, start) + to + source.slice(end))
-  const verdict = !(await compiles()) ? undefined : (await survives(module)) ? "survived" : "killed"
+  const verdict = !(await compiles()) ? undefined : (await survives(module, e2e)) ? "survived" : "killed"
   writeFileSync(file, source)
   return verdict
 }
@@ -138,25 +170,49 @@ const rowOf = ({ after, before, module }: Placed): string => `| ${[module, befor
 const argued = readFileSync(`${root}docs/mutation.md`, "utf8").replace(/ +\|/g, " |")
 const isArgued = (mutant: Placed): boolean => argued.includes(rowOf(mutant))
 
-await copyWorkspace()
-if (!(await compiles()) || !(await passes("core", []))) throw new Error("the copy does not compile or pass as it is")
+/** Whether enough of them were caught. */
+const mutate = async ({ count, e2e, file, seed }: Flags): Promise<boolean> => {
+  await copyWorkspace()
+  if (!(await compiles()) || !(await passes("core", []))) throw new Error("the copy does not compile or pass as it is")
 
-const all = modules.flatMap((module) =>
-  mutantsOf(readFileSync(`${root}${pathOf(module)}`, "utf8")).map((mutant): Placed => ({ module, ...mutant }))
-)
-const survivors: Array<Placed> = []
-let count = 0
-for (const mutant of shuffled(all, random(Number(values.seed)))) {
-  if (count === Number(values.count)) break
-  const verdict = await verdictOf(mutant)
-  if (verdict === undefined) continue
-  count++
-  if (verdict === "survived") survivors.push(mutant)
-  console.log(`${verdict}: ${pathOf(mutant.module)}:${mutant.line}: ${mutant.before} -> ${mutant.after}`)
+  const chosen = modules.filter((name) => Option.isNone(file) || basename(name) === file.value)
+  const all = chosen.flatMap((module) =>
+    mutantsOf(readFileSync(`${root}${pathOf(module)}`, "utf8")).map((mutant): Placed => ({ module, ...mutant }))
+  )
+  const survivors: Array<Placed> = []
+  let made = 0
+  for (const mutant of shuffled(all, random(seed))) {
+    if (made === count) break
+    const verdict = await verdictOf(mutant, e2e)
+    if (verdict === undefined) continue
+    made++
+    if (verdict === "survived") survivors.push(mutant)
+    console.log(`${verdict}: ${pathOf(mutant.module)}:${mutant.line}: ${mutant.before} -> ${mutant.after}`)
+  }
+
+  for (const survivor of survivors) console.log(`${isArgued(survivor) ? "argued" : "not argued"}: ${rowOf(survivor)}`)
+  const killed = made - survivors.length
+  const equivalent = survivors.filter(isArgued).length
+  console.log(`${killed} of ${made} mutants killed; ${equivalent} of the others are argued to change nothing`)
+  return made > 0 && killed >= (made - equivalent) * 0.95
 }
 
-for (const survivor of survivors) console.log(`${isArgued(survivor) ? "argued" : "not argued"}: ${rowOf(survivor)}`)
-const killed = count - survivors.length
-const equivalent = survivors.filter(isArgued).length
-console.log(`${killed} of ${count} mutants killed; ${equivalent} of the others are argued to change nothing`)
-process.exitCode = count > 0 && killed >= (count - equivalent) * 0.95 ? 0 : 1
+// What is wrong with the arguments has been told by then.
+const complain = (cause: Cause.Cause<Uncaught | CliError.CliError>) => {
+  const error = Cause.squash(cause)
+  if (CliError.isCliError(error)) return Effect.void
+  return Console.error(error instanceof Uncaught ? error.message : Cause.pretty(cause))
+}
+
+const breakAndTest = Effect.fnUntraced(function*(flags: Flags) {
+  const isEnough = yield* Effect.promise(() => mutate(flags))
+  if (!isEnough) return yield* new Uncaught({ message: "fewer than 95 % were caught" })
+})
+
+Command.make("mutate", { count, e2e, file, seed }, breakAndTest).pipe(
+  Command.withDescription("Breaks the protocol one line at a time, and sees whether its tests notice"),
+  Command.run({ version: "0.1.0" }),
+  Effect.tapCause(complain),
+  Effect.provide(NodeServices.layer),
+  NodeRuntime.runMain({ disableErrorReporting: true })
+)
