@@ -79,7 +79,8 @@ const e2e = Flag.Boolean("e2e").pipe(
 )
 
 const copy = mkdtempSync(join(tmpdir(), "websocket-stream-mutants-"))
-process.on("exit", () => rmSync(copy, { recursive: true, force: true }))
+// Again while something of a child that was killed is still there and writes.
+process.on("exit", () => rmSync(copy, { recursive: true, force: true, maxRetries: 10 }))
 process.on("SIGINT", () => process.exit(130)).on("SIGTERM", () => process.exit(143))
 
 /** Runs a command as a process group of its own: a mutant that loops for ever is not left behind in some worker of it. */
@@ -95,7 +96,8 @@ const run = (command: string, args: ReadonlyArray<string>): Promise<boolean> =>
       }
     }
     const timer = setTimeout(end, 240_000)
-    process.once("exit", end)
+    // Before the copy is removed, or it is written to meanwhile.
+    process.prependOnceListener("exit", end)
     child.on("exit", (code) => {
       clearTimeout(timer)
       process.off("exit", end)
