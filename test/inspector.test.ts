@@ -272,8 +272,8 @@ describe("the inspector as a program", () => {
       assert.match(line, /^listening on http:\/\/127\.0\.0\.1:\d+$/)
       const port = line.split(":").at(-1)!
       const second = yield* Examples.run(program, "--port", port)
-      const stderr =
-        `port ${port} is in use; stop what listens there, or take another one with --port N (0 picks a free one)\n`
+      const stderr = `port ${port} is in use; stop what listens there, or take another one with --port N ` +
+        "(by npm: npm start -- --port N; 0 picks a free one)\n"
       assert.deepStrictEqual(yield* second.ended, { status: 1, signal: null, stderr })
     }))
 

@@ -10,7 +10,9 @@ export class ListenError extends Data.TaggedError("ListenError")<{
 }> {
   override get message(): string {
     return this.error.code === "EADDRINUSE"
-      ? `port ${this.port} is in use; stop what listens there, or take another one with --port N (0 picks a free one)`
+      // npm keeps to itself what does not come after --, and most begin with `npm start`.
+      ? `port ${this.port} is in use; stop what listens there, or take another one with --port N ` +
+        "(by npm: npm start -- --port N; 0 picks a free one)"
       : `cannot listen on port ${this.port}: ${this.error.message}`
   }
 }
