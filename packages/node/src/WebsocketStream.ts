@@ -232,7 +232,8 @@ export const defaultTurnSize: number = defaults.turnSize
  * at the latest. No Close frame is sent on its own: send one, if the peer is to see one, and read until its answer, because
  * a socket that is closed while the peer still sends resets the connection.
  *
- * Fails with an `OptionError` that names the option, before the stream is touched.
+ * Fails with an `OptionError` that names the option, before the stream is touched: that of a stream that was taken over already is
+ * `duplex`.
  *
  * **Gotchas**
  *

@@ -3,13 +3,14 @@ import type * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as WebsocketStream from "@websocket-stream/node/WebsocketStream"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import { existsSync, readFileSync } from "node:fs"
 import { type Duplex, duplexPair } from "node:stream"
 import { asText, encode, text } from "./support/frames.ts"
 import * as Pairs from "./support/pairs.ts"
 import { Scripted } from "./support/scripted.ts"
-import { assertClosed, event, make, mistyped, reasonOf, scripted } from "./support/streams.ts"
+import { assertClosed, event, make, mistyped, park, reasonOf, scripted } from "./support/streams.ts"
 
 const flagsOf = (fd: number): string => readFileSync(`/proc/self/fdinfo/${fd}`, "utf8").match(/flags:.*/)![0]
 
@@ -171,6 +172,31 @@ describe("options", () => {
         assert.isNull(duplex.readableFlowing)
       })
   )
+})
+
+describe("make on a stream that another took over", () => {
+  for (const [kind, pair] of Pairs.kinds) {
+    for (const direct of [true, false]) {
+      it.live(`is refused, and the first goes on as if nothing had been asked: ${kind}, direct: ${direct}`, () =>
+        Effect.gen(function*() {
+          const { ours, peer } = yield* pair
+          const stream = yield* make(ours, { role: "server", direct })
+          const reader = yield* park(stream.read)
+          const error = yield* Effect.flip(make(ours, { role: "server", direct: !direct }))
+          assert.strictEqual(error.option, "duplex")
+          peer.write(encode("server", text("one"), text("two")))
+          assert.strictEqual(asText(yield* Fiber.join(reader)), "one")
+          assert.strictEqual(asText(yield* stream.read), "two")
+        }))
+    }
+  }
+
+  it.effect("is refused once that has closed, too", () =>
+    Effect.gen(function*() {
+      const duplex = new Scripted()
+      yield* Effect.scoped(make(duplex, { role: "server" }))
+      assert.strictEqual((yield* Effect.flip(make(duplex, { role: "server" }))).option, "duplex")
+    }))
 })
 
 describe("layer", () => {

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Opcode from "@websocket-stream/core/Opcode"
+import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
+import * as WebsocketStream from "@websocket-stream/node/WebsocketStream"
 import * as WebsocketUpgrade from "@websocket-stream/node/WebsocketUpgrade"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -53,6 +55,19 @@ describe("Several who listen for the upgrades of one server", () => {
       (upgrade) => WebsocketUpgrade.reject(upgrade, { status: 403, headers: [], body: "" })
     )
 
+  /** As who knows the handshake and has no need of `accept`. */
+  const answerByHand = (server: Server) =>
+    WebsocketUpgrade.runUpgrades(server, ({ head, request, socket }) => {
+      const accept = OpeningHandshake.acceptKey(String(request.headers["sec-websocket-key"]))
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`
+      )
+      return Effect.flatMap(
+        WebsocketStream.make(socket, { role: "server", head }),
+        (stream) => Effect.forever(Effect.flatMap(stream.readAll, stream.writeAll))
+      )
+    })
+
   const part = (path: string) => (server: Server) =>
     WebsocketUpgrade.runUpgrades(
       server,
@@ -79,6 +94,7 @@ describe("Several who listen for the upgrades of one server", () => {
     const [names, option, ...runs] of [
       ["run twice", "upgrade", run, run],
       ["run, and refuse", undefined, run, refuse],
+      ["answer by hand, and run", "upgrade", answerByHand, run],
       ["are attached, and run", "upgrade", attach, run],
       ["run, and are attached", "upgrade", run, attach],
       ["run, and are attached with an admission", "server", run, attachSlowly]

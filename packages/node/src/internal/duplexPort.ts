@@ -219,6 +219,9 @@ let classOfPair: Duplex["constructor"] | undefined
 const port = Symbol("@websocket-stream/node/port")
 type Attached = Duplex & { [port]: DuplexPort }
 
+/** Whether a port has been attached to it. */
+export const isAttached = (duplex: Duplex): boolean => port in duplex
+
 function onError(this: Attached, error: Error): void {
   this[port].closed(error)
 }

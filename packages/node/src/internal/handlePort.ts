@@ -6,7 +6,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import type { Socket } from "node:net"
-import { getDefaultHighWaterMark } from "node:stream"
+import { type Duplex, getDefaultHighWaterMark } from "node:stream"
 import { getSystemErrorName } from "node:util"
 import type { Io } from "../WebsocketError.ts"
 import { Ending } from "./ending.ts"
@@ -372,6 +372,9 @@ let spare: WriteRequest | undefined
 
 const port = Symbol("@websocket-stream/node/handlePort")
 type AttachedSocket = Socket & { readonly [port]: HandlePort }
+
+/** Whether a port has its handle. */
+export const isHandleTaken = (duplex: Duplex): boolean => port in duplex
 
 function onWritten(this: WriteRequest, status: number): void {
   this.port!.written(status)

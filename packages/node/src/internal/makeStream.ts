@@ -8,6 +8,7 @@ import type { Duplex } from "node:stream"
 import type { Options } from "../WebsocketStream.ts"
 import { forgetting } from "./forgetting.ts"
 import { FrameStream } from "./frameStream.ts"
+import { isTaken } from "./port.ts"
 import { checkStreamOptions, streamSettings } from "./streamOptions.ts"
 
 /** As `WebsocketStream.make`, with what a server has to say first. */
@@ -21,6 +22,10 @@ export const makeStream = (
     if (Result.isFailure(limits)) return Effect.fail(limits.failure)
     if (duplex.readableObjectMode || duplex.writableObjectMode || duplex.readableEncoding !== null) {
       const expected = "a stream of bytes without an encoding"
+      return Effect.fail(new OptionError({ option: "duplex", value: duplex, expected }))
+    }
+    if (isTaken(duplex)) {
+      const expected = "a stream that no other WebsocketStream has taken over"
       return Effect.fail(new OptionError({ option: "duplex", value: duplex, expected }))
     }
     const settings = streamSettings(options, limits.success)

@@ -29,7 +29,7 @@ import { cannotOpen } from "./invalidOption.ts"
 import { makeStream } from "./makeStream.ts"
 import type { Agreed } from "./messageStream.ts"
 import { hasOthers, unlessSucceeded } from "./ownListeners.ts"
-import type { Source } from "./port.ts"
+import { isTaken, type Source } from "./port.ts"
 import { defaults } from "./streamOptions.ts"
 
 /** An upgrade that has come to a server, by `node:http` or past it. */
@@ -155,8 +155,8 @@ export const stageOf = (socket: Duplex): Stage => {
   return stream === undefined ? "Unopened" : stream.isOver ? "Over" : "Open"
 }
 
-/** Whether it has got its one answer, whoever of those that listen for upgrades gave it. */
-export const isAnswered = (socket: Duplex): boolean => answered.has(socket)
+/** Whether it has got its one answer, whoever of those that listen for upgrades gave it: by hand, where a stream has its socket. */
+export const isAnswered = (socket: Duplex): boolean => answered.has(socket) || isTaken(socket)
 
 /** Notes that it gets an answer: a refusal, or a 101 by another way than `openUpgrade`. */
 export const noteAnswer = (socket: Duplex): void => {
