@@ -14,6 +14,7 @@ import { duplexPair } from "node:stream"
 import { asText, closeFrame } from "./support/frames.ts"
 import * as Pairs from "./support/pairs.ts"
 import { Scripted } from "./support/scripted.ts"
+import { reasonOf } from "./support/streams.ts"
 import { brief, streams } from "./support/websockets.ts"
 
 describe("Websocket.make", () => {
@@ -93,6 +94,25 @@ describe("Websocket.make", () => {
       yield* Websocket.make(server, brief)
       assert.strictEqual((yield* Fiber.join(waiting)).reason._tag, "Busy")
     }))
+
+  for (const mode of ["Block", "NonBlock"] as const) {
+    for (const hasWritten of [true, false]) {
+      it.effect(`tells writers that come while there is no room: ${mode}, ${hasWritten ? "who wrote before" : "the first"}`, () =>
+        Effect.gen(function*() {
+          const duplex = new Scripted({ stalled: true, highWaterMark: 1 })
+          const stream = yield* WebsocketStream.make(duplex, { role: "server", mode, linger: 0 })
+          if (hasWritten) yield* stream.write(Opcode.Text, "before")
+          const ws = yield* Websocket.make(stream, { closeDeadline: 0 })
+          if (!hasWritten) yield* ws.send("before")
+          const reasons = [
+            yield* reasonOf(stream.write(Opcode.Text, "x")),
+            yield* reasonOf(stream.writeAll([Frame.make(Opcode.Text, new Uint8Array(0))])),
+            yield* reasonOf(stream.awaitWritable)
+          ]
+          assert.deepStrictEqual(reasons.map(({ _tag }) => _tag), ["Busy", "Busy", "Busy"])
+        }))
+    }
+  }
 
   it.live("sends nothing behind a Close frame that was written before", () =>
     Effect.gen(function*() {

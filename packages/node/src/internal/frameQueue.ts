@@ -142,10 +142,12 @@ export class FrameQueue {
     return this.waiters?.isAwaited !== true && !this.port.isFull
   }
 
-  /** Has all who wait look again. Answers how far the end has come, for whoever goes on from there. */
-  protected dismiss(): Ended {
+  /** Ends it for all, those who wait among them. Answers how far the end had come, for whoever goes on from there. */
+  protected dismiss(why: Exit.Exit<never, WriteError>): Ended {
+    const { closeSent, ended } = this
+    this.ended = why
     this.waiters?.wakeAll()
-    return { closeSent: this.closeSent, ended: this.ended }
+    return { closeSent, ended }
   }
 }
 

@@ -85,7 +85,7 @@ export class FrameStream extends Inspectable.Class implements Successor, Modal {
   get setMode(): (mode: Mode) => Effect.Effect<void, WriteError> {
     return (mode) =>
       Effect.suspend(() => {
-        if (this.successor !== undefined || this.port.isOver) return this.writer.over ?? Effect.void
+        if (this.successor !== undefined || this.port.isOver) return this.writer.closed ?? Effect.void
         this.current = mode
         return Effect.void
       })

@@ -20,7 +20,6 @@ interface Owner extends Modal {
 
 export class FrameWriter extends FrameQueue {
   private readonly owner: Owner
-  private isYieldedUp = false
 
   constructor(port: Port, masked: boolean, owner: Owner) {
     super(port, masked)
@@ -43,18 +42,12 @@ export class FrameWriter extends FrameQueue {
 
   /** Hands the writing over to somebody else: writers fail with `Busy`, those that wait among them. Answers what is left to go on from. */
   yieldUp(): Ended {
-    this.isYieldedUp = true
-    return this.dismiss()
-  }
-
-  /** Why nobody writes here any more, or `undefined`. */
-  get over(): Exit.Exit<never, WriteError> | undefined {
-    return this.isYieldedUp ? busy : this.closed
+    return this.dismiss(busy)
   }
 
   private refusal(frames: ReadonlyArray<Frame.Frame>): Exit.Exit<never, WriteError> | undefined {
-    const { over } = this
-    if (over !== undefined) return over
+    const { closed } = this
+    if (closed !== undefined) return closed
     const close = frames.findIndex((frame) => frame.opcode === Opcode.Close)
     if (close >= 0 && close < frames.length - 1) return failedWrite(abnormal("Us"))
     for (const frame of frames) {
