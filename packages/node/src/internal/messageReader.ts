@@ -215,6 +215,7 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
     // Whoever is woken may ask for more before this has ended.
     if (this.isParsing) return
     this.isParsing = true
+    this.inflater?.renew()
     while (this.wantsMore) {
       if (!this.isByPieces && this.receiveUsual()) continue
       const next = this.decoder.nextPart()

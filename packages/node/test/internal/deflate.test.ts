@@ -48,31 +48,33 @@ const parameters = Arbitrary.map(
 const invalidData = { _tag: "InvalidCompressedData" } as const
 
 describe("deflate", { timeout: 60_000 }, () => {
-  it.effect("leaves the event loop to others behind 64 small messages in a row, and keeps their order", () =>
+  it.effect("leaves the event loop to others behind 256 small messages of one chunk, and keeps their order", () =>
     Effect.gen(function*() {
       const parameters = Result.getOrThrow(PermessageDeflate.make())
       const [deflater, inflater] = [
         new Deflater("client", parameters, compression),
         new Inflater("server", parameters, noLimit)
       ]
-      const texts = Array.from({ length: 200 }, (_, i) => `message ${i}`)
+      const texts = Array.from({ length: 600 }, (_, i) => `message ${i}`)
       const answers: Array<unknown> = []
-      const inOneTurn: Array<number> = []
-      for (const text of texts) {
+      const laterAt: Array<number> = []
+      for (const [i, text] of texts.entries()) {
+        // A chunk of 100, and one of 500.
+        if (i === 100 || laterAt.at(-1) === i - 1) inflater.renew()
         const compressed = yield* compress(deflater, Buffer.from(text))
         compressed.commit()
         let isAtOnce = true
         yield* Effect.callback<void>((resume) => {
           inflater.inflate(compressed.payload, (inflated) => {
             answers.push(said(inflated))
-            if (!isAtOnce) inOneTurn.push(answers.length)
+            if (!isAtOnce) laterAt.push(i)
             resume(Effect.void)
           })
           isAtOnce = false
         })
       }
       assert.deepStrictEqual(answers, texts)
-      assert.deepStrictEqual(inOneTurn, [65, 130, 195])
+      assert.deepStrictEqual(laterAt, [356])
     }))
 
   it.effect.prop(
