@@ -89,6 +89,14 @@ describe("The end of a handler", () => {
       }))
   }
 
+  it.live("that fails of the peer's end of TCP tells the peer 1000", () =>
+    Effect.gen(function*() {
+      const { port } = yield* serving((ws) => ws.receive)
+      const { socket } = yield* knock(port)
+      socket.end()
+      assert.deepStrictEqual([...(yield* takeBytes(socket, 4))], [0x88, 2, 0x03, 0xe8])
+    }))
+
   it.live("is told to a peer that still sends, and takes no notice of what it sends", () =>
     Effect.gen(function*() {
       const { url } = yield* serving((ws) => ws.receive)

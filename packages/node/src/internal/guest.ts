@@ -17,7 +17,7 @@ import type { Handler, RunOptions } from "../WebsocketServer.ts"
 import { closeCodeOf } from "./closed.ts"
 import { closing } from "./closing.ts"
 import { FrameStream } from "./frameStream.ts"
-import { isExpected, logFailure, logIfOverrun, logUnlessEnd, type Stage } from "./handlerEnd.ts"
+import { endsAsExpected, isExpected, logFailure, logIfOverrun, logUnlessEnd, type Stage } from "./handlerEnd.ts"
 import { cannotOpen } from "./invalidOption.ts"
 import { MessageStream } from "./messageStream.ts"
 import { OwnScope } from "./ownScope.ts"
@@ -183,7 +183,8 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     const { entry, vigil } = this
     if (vigil === undefined) return this.answerAnyway(entry!.arrival, exit)
     const { isTraced, reception: { settings } } = this.host
-    const said = isTraced ? closing(vigil.stream)(exit) : vigil.stream.release(closeCodeOf(exit))
+    const end = endsAsExpected(exit, this.stage) ? Exit.void : exit
+    const said = isTraced ? closing(vigil.stream)(end) : vigil.stream.release(closeCodeOf(end))
     return Effect.andThen(said, vigil.stream.relinquish(settings.stream.linger))
   }
 

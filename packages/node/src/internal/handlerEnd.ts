@@ -1,7 +1,8 @@
 /** How the fiber of a connection ends. */
 import { RequestError } from "@websocket-stream/core/HandshakeError"
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { OpenError, ReadError, WriteError } from "../WebsocketError.ts"
 import { Refusal } from "../WebsocketRequest.ts"
 import type { Vigil } from "./vigil.ts"
@@ -51,6 +52,11 @@ export const logUnlessEnd = (cause: Cause.Cause<unknown>, stage: Stage): Effect.
 /** Whether that holds for all that was thrown or failed with, interruptions aside. */
 export const failsOnlyOf = (cause: Cause.Cause<unknown>, holds: (error: unknown) => boolean): boolean =>
   cause.reasons.every((reason) => reason._tag === "Interrupt" || holds(errorOf(reason)))
+
+/** Whether a handler failed, but of nothing that is its own: of the end of its connection, say. */
+export const endsAsExpected = (exit: Exit.Exit<unknown, unknown>, stage: Stage): boolean =>
+  Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause) &&
+  failsOnlyOf(exit.cause, (error) => isExpected(error, stage))
 
 export const logEnd = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   Effect.logDebug("WebSocket connection ended", cause)
