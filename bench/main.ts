@@ -1,7 +1,7 @@
 /**
  * How fast, beside `ws`, Effect's own server and no protocol at all:
  *
- *     pnpm bench [--only W2] [--rounds 7] [--seconds 2] [--write] [--quick]
+ *     pnpm bench [--only W2] [--rounds 8] [--seconds 2] [--write] [--quick]
  *     pnpm bench codec
  *     pnpm bench idle [--connections 20000] [--rounds 5]
  *
@@ -119,7 +119,7 @@ const tell = (cause: Cause.Cause<Failure | CliError.CliError>) => {
   return Console.error(error instanceof Failure ? error.message : Cause.pretty(cause))
 }
 
-Command.make("bench", { only, quick: quickly, rounds: rounds(7), seconds, write }, all).pipe(
+Command.make("bench", { only, quick: quickly, rounds: rounds(8), seconds, write }, all).pipe(
   Command.withDescription("How fast, beside others"),
   Command.withSubcommands([
     Command.make("codec", { rounds: rounds(codecRounds), write }, codec).pipe(

@@ -47,6 +47,7 @@ export const measure = Effect.fnUntraced(function*(
 })
 
 // Processes with the same code are up to ten percent apart for as long as they live: more rounds of one say less than one of more.
+// Of 7 rounds 3 would be in the one order and 4 in the other.
 const shares = (rounds: number): ReadonlyArray<number> => {
   const sittings = Math.max(1, Math.min(sittingsAtMost, rounds))
   return Array.from({ length: sittings }, (_, i) => Math.floor((rounds + i) / sittings))
