@@ -55,6 +55,7 @@ const modules = [
   "internal/characters",
   "internal/extensions",
   "internal/frameHeader",
+  "internal/headerLines",
   "internal/headers",
   "internal/pieces",
   "internal/words"
