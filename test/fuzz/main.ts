@@ -10,16 +10,14 @@
  *
  * The corpus, and a few inputs of fixed seeds, are run by `npm test`.
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Cause from "effect/Cause"
-import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { runProgram } from "../support/program.ts"
 import * as Corpus from "./corpus.ts"
 import * as Coverage from "./coverage.ts"
 import * as Notation from "./notation.ts"
@@ -99,17 +97,8 @@ const tell = <A>(target: Target<A>, { cause, input }: Failure<A>) =>
     yield* Console.log(`\n${Notation.toTest(target.name, input)}\n${path}\n\n${Cause.pretty(cause)}\n`)
   })
 
-// What is wrong with the arguments has been told by then.
-const complain = (cause: Cause.Cause<Broken | CliError.CliError>) => {
-  const error = Cause.squash(cause)
-  if (CliError.isCliError(error)) return Effect.void
-  return Console.error(error instanceof Broken ? error.message : Cause.pretty(cause))
-}
-
-Command.make("fuzz", { minutes, only, seed }, fuzz).pipe(
-  Command.withDescription("Feeds the library what no peer should send: frames, or a typed error, and bounded memory"),
-  Command.run({ version: "0.1.0" }),
-  Effect.tapCause(complain),
-  Effect.provide(NodeServices.layer),
-  NodeRuntime.runMain({ disableErrorReporting: true })
+runProgram(
+  Command.make("fuzz", { minutes, only, seed }, fuzz).pipe(
+    Command.withDescription("Feeds the library what no peer should send: frames, or a typed error, and bounded memory")
+  )
 )

@@ -7,13 +7,8 @@
  * --e2e it has to survive the conformance tests, too. docs/mutation.md argues about those that nothing can notice. Ends with status
  * 1 if fewer than 95 % of the others are caught.
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import * as Cause from "effect/Cause"
-import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Console from "effect/Console"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -22,6 +17,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { runProgram } from "../support/program.ts"
 import { type Mutant, mutantsOf } from "./mutants.ts"
 
 interface Placed extends Mutant {
@@ -200,22 +196,13 @@ const mutate = async ({ count, e2e, file, seed }: Flags): Promise<boolean> => {
   return made > 0 && killed >= (made - equivalent) * 0.95
 }
 
-// What is wrong with the arguments has been told by then.
-const complain = (cause: Cause.Cause<Uncaught | CliError.CliError>) => {
-  const error = Cause.squash(cause)
-  if (CliError.isCliError(error)) return Effect.void
-  return Console.error(error instanceof Uncaught ? error.message : Cause.pretty(cause))
-}
-
 const breakAndTest = Effect.fnUntraced(function*(flags: Flags) {
   const isEnough = yield* Effect.promise(() => mutate(flags))
   if (!isEnough) return yield* new Uncaught({ message: "fewer than 95 % were caught" })
 })
 
-Command.make("mutate", { count, e2e, file, seed }, breakAndTest).pipe(
-  Command.withDescription("Breaks the protocol one line at a time, and sees whether its tests notice"),
-  Command.run({ version: "0.1.0" }),
-  Effect.tapCause(complain),
-  Effect.provide(NodeServices.layer),
-  NodeRuntime.runMain({ disableErrorReporting: true })
+runProgram(
+  Command.make("mutate", { count, e2e, file, seed }, breakAndTest).pipe(
+    Command.withDescription("Breaks the protocol one line at a time, and sees whether its tests notice")
+  )
 )
