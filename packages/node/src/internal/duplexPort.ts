@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import { Socket } from "node:net"
 import { type Duplex, duplexPair } from "node:stream"
 import type { Io } from "../WebsocketError.ts"
+import { port } from "./attached.ts"
 import { takeHeld } from "./held.ts"
 import { ioReason, prematureClose } from "./io.ts"
 import { lingering } from "./lingering.ts"
@@ -215,12 +216,8 @@ const isOfPair = (duplex: Duplex): boolean => duplex.constructor === (classOfPai
 
 let classOfPair: Duplex["constructor"] | undefined
 
-// One set of listeners for all streams, and the port found through the stream: closures would cost half a kilobyte each.
-const port = Symbol("@websocket-stream/node/port")
+// One set of listeners for all streams.
 type Attached = Duplex & { [port]: DuplexPort }
-
-/** Whether a port has been attached to it. */
-export const isAttached = (duplex: Duplex): boolean => port in duplex
 
 function onError(this: Attached, error: Error): void {
   this[port].closed(error)

@@ -6,9 +6,10 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { constVoid } from "effect/Function"
 import type { Socket } from "node:net"
-import { type Duplex, getDefaultHighWaterMark } from "node:stream"
+import { getDefaultHighWaterMark } from "node:stream"
 import { getSystemErrorName } from "node:util"
 import type { Io } from "../WebsocketError.ts"
+import { port } from "./attached.ts"
 import { Ending } from "./ending.ts"
 import { flushSoon } from "./flushing.ts"
 import * as FrameMemory from "./frameMemory.ts"
@@ -370,11 +371,7 @@ const nothing: WriteRequest["queue"] = []
 // A request that the system did not need.
 let spare: WriteRequest | undefined
 
-const port = Symbol("@websocket-stream/node/handlePort")
 type AttachedSocket = Socket & { readonly [port]: HandlePort }
-
-/** Whether a port has its handle. */
-export const isHandleTaken = (duplex: Duplex): boolean => port in duplex
 
 function onWritten(this: WriteRequest, status: number): void {
   this.port!.written(status)

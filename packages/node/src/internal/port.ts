@@ -3,9 +3,9 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { Duplex } from "node:stream"
 import type { Io } from "../WebsocketError.ts"
-import { DuplexPort, isAttached } from "./duplexPort.ts"
+import { DuplexPort } from "./duplexPort.ts"
 import { takeHandle, Taken } from "./handle.ts"
-import { HandlePort, isHandleTaken } from "./handlePort.ts"
+import { HandlePort } from "./handlePort.ts"
 
 /** What a port tells. All of it comes in events of its own or from `pull`, and nothing comes after `close`. */
 export interface Listener {
@@ -63,9 +63,6 @@ export interface PortOptions {
 
 /** What a port is opened on: a stream, whose handle it may take, or a handle that was taken. */
 export type Source = Duplex | Taken
-
-/** Whether a port was opened on it before: a second one would get its bytes, and the first none. */
-export const isTaken = (duplex: Duplex): boolean => isAttached(duplex) || isHandleTaken(duplex)
 
 export const open = (source: Source, listener: Listener, options: PortOptions): Port => {
   if (source instanceof Taken) return new HandlePort(source, listener, options)

@@ -21,6 +21,7 @@ import {
 import type { Duplex } from "node:stream"
 import { Handshake, OpenError } from "../WebsocketError.ts"
 import type { Connection, Options, Upgrade } from "../WebsocketUpgrade.ts"
+import { isTaken } from "./attached.ts"
 import { deflateOptions } from "./deflate.ts"
 import { finish } from "./duplexPort.ts"
 import type { FrameStream } from "./frameStream.ts"
@@ -29,7 +30,7 @@ import { cannotOpen } from "./invalidOption.ts"
 import { makeStream } from "./makeStream.ts"
 import type { Agreed } from "./messageStream.ts"
 import { hasOthers, unlessSucceeded } from "./ownListeners.ts"
-import { isTaken, type Source } from "./port.ts"
+import type { Source } from "./port.ts"
 import { defaults } from "./streamOptions.ts"
 
 /** An upgrade that has come to a server, by `node:http` or past it. */
