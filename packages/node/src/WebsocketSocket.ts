@@ -6,7 +6,7 @@
  */
 import type { Message } from "@websocket-stream/core/Message"
 import * as Arr from "effect/Array"
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -19,7 +19,7 @@ import * as SocketServer from "effect/socket/SocketServer"
 import * as Tracer from "effect/Tracer"
 import { networkInterfaces } from "node:os"
 import { closeCodeOf } from "./internal/closed.ts"
-import { failsOnlyOf, logEnd } from "./internal/handlerEnd.ts"
+import { failsOf, logEnd } from "./internal/handlerEnd.ts"
 import { MessageStream } from "./internal/messageStream.ts"
 import type { Rest } from "./internal/serving.ts"
 import { isSocketEnd, openFailed, socketError } from "./internal/socketErrors.ts"
@@ -399,9 +399,7 @@ const writeAll = (
 
 // Expected, also where Effect's own handlers make a defect of it: what became of its connection is no news to the server.
 const endQuietly = (ws: Websocket["Service"]) => <E>(cause: Cause.Cause<E>): Effect.Effect<void, E> =>
-  !Cause.hasInterruptsOnly(cause) && failsOnlyOf(cause, (error) => isEndOf(ws, error))
-    ? logEnd(cause)
-    : Effect.failCause(cause)
+  failsOf(cause, (error) => isEndOf(ws, error)) ? logEnd(cause) : Effect.failCause(cause)
 
 const isEndOf = (ws: Websocket["Service"], error: unknown): boolean => isSocketEnd(error) && owners.get(error) === ws
 

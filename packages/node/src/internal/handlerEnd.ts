@@ -53,10 +53,13 @@ export const logUnlessEnd = (cause: Cause.Cause<unknown>, stage: Stage): Effect.
 export const failsOnlyOf = (cause: Cause.Cause<unknown>, holds: (error: unknown) => boolean): boolean =>
   cause.reasons.every((reason) => reason._tag === "Interrupt" || holds(errorOf(reason)))
 
+/** The same of what was not interrupted alone. */
+export const failsOf = (cause: Cause.Cause<unknown>, holds: (error: unknown) => boolean): boolean =>
+  !Cause.hasInterruptsOnly(cause) && failsOnlyOf(cause, holds)
+
 /** Whether a handler failed, but of nothing that is its own: of the end of its connection, say. */
 export const endsAsExpected = (exit: Exit.Exit<unknown, unknown>, stage: Stage): boolean =>
-  Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause) &&
-  failsOnlyOf(exit.cause, (error) => isExpected(error, stage))
+  Exit.isFailure(exit) && failsOf(exit.cause, (error) => isExpected(error, stage))
 
 export const logEnd = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   Effect.logDebug("WebSocket connection ended", cause)
