@@ -321,13 +321,14 @@ class Link {
   // A failed write has sent nothing. An `RpcClient` makes a defect of it; but calls that still wait when its reader has told it
   // of the end fail as they should.
   write(chunk: Uint8Array | string | Socket.CloseEvent): Effect.Effect<void, Socket.SocketError> {
-    const orAgain = (ws: Websocket["Service"]) => (error: Socket.SocketError) =>
-      error.reason._tag === "SocketCloseError"
-        ? Effect.flatMap(this.isUnheard(ws), (isUnheard) =>
-          isUnheard
-            ? Effect.void
-            : Effect.flatMap(this.isLeft(ws), (isLeft) => (isLeft ? this.write(chunk) : Effect.fail(error))))
-        : Effect.fail(error)
+    const orAgain =
+      (ws: Websocket["Service"]) => (error: Socket.SocketError): Effect.Effect<void, Socket.SocketError> =>
+        Effect.gen({ self: this }, function*() {
+          if (error.reason._tag !== "SocketCloseError") return yield* error
+          if (yield* this.isUnheard(ws)) return
+          if (!(yield* this.isLeft(ws))) return yield* error
+          yield* this.write(chunk)
+        })
     return Effect.flatMap(this.connection, (ws) => Effect.catch(write(ws, chunk), orAgain(ws)))
   }
 
