@@ -20,6 +20,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
+import type * as Socket from "effect/socket/Socket"
 import * as Stream from "effect/Stream"
 import { once } from "node:events"
 import { createServer } from "node:http"
@@ -103,46 +104,49 @@ describe("WebsocketHttpServer", () => {
       assert.deepStrictEqual(codes(rest), [1000])
     }))
 
+  /** A route with a writer that writes before the handshake, and why what it is used for fails. */
+  const writingEarly = Effect.fnUntraced(function*(
+    use: (
+      upgraded: {
+        readonly early: Fiber.Fiber<void, Socket.SocketError>
+        readonly reader: Socket.Socket["reader"]
+        readonly write: Socket.Writer["write"]
+      }
+    ) => Effect.Effect<Socket.SocketError["reason"], unknown>
+  ) {
+    const answer = yield* Deferred.make<string, unknown>()
+    const route = HttpRouter.add(
+      "GET",
+      "/",
+      Effect.gen(function*() {
+        const { reader, writer } = yield* (yield* HttpServerRequest).upgrade
+        const { write } = yield* writer
+        const early = yield* Effect.forkChild(write("early"), { startImmediately: true })
+        assert.isUndefined(early.pollUnsafe())
+        yield* Deferred.into(Effect.map(use({ early, reader, write }), ({ _tag }) => _tag), answer)
+        return HttpServerResponse.empty()
+      })
+    )
+    return { answer: Deferred.await(answer), ...(yield* serving(route)) }
+  })
+
   it.live("a writer waits for the handshake, and fails behind the end of the connection", () =>
     Effect.gen(function*() {
-      const late = yield* Deferred.make<string, unknown>()
-      const route = HttpRouter.add(
-        "GET",
-        "/",
-        Effect.gen(function*() {
-          const socket = yield* (yield* HttpServerRequest).upgrade
-          const { write } = yield* socket.writer
-          const early = yield* Effect.forkChild(write("early"), { startImmediately: true })
-          assert.isUndefined(early.pollUnsafe())
-          yield* Effect.scoped(Effect.andThen(socket.reader, Fiber.join(early)))
-          yield* Deferred.into(reasonOf(write("late")).pipe(Effect.map(({ _tag }) => _tag)), late)
-          return HttpServerResponse.empty()
-        })
+      const { answer, connect } = yield* writingEarly(({ early, reader, write }) =>
+        Effect.andThen(Effect.scoped(Effect.andThen(reader, Fiber.join(early))), reasonOf(write("late")))
       )
-      const { connect } = yield* serving(route)
       const ws = yield* connect("/")
       assert.strictEqual(yield* textOf(ws), "early")
-      assert.strictEqual(yield* Deferred.await(late), "SocketCloseError")
+      assert.strictEqual(yield* answer, "SocketCloseError")
     }))
 
   it.live("a writer that waits for a handshake fails with it", () =>
     Effect.gen(function*() {
-      const failed = yield* Deferred.make<string, unknown>()
-      const route = HttpRouter.add(
-        "GET",
-        "/",
-        Effect.gen(function*() {
-          const socket = yield* (yield* HttpServerRequest).upgrade
-          const { write } = yield* socket.writer
-          const early = yield* Effect.forkChild(write("early"), { startImmediately: true })
-          const reasons = Effect.andThen(Effect.flip(Effect.scoped(socket.reader)), reasonOf(Fiber.join(early)))
-          yield* Deferred.into(Effect.map(reasons, ({ _tag }) => _tag), failed)
-          return HttpServerResponse.empty()
-        })
+      const { answer, port } = yield* writingEarly(({ early, reader }) =>
+        Effect.andThen(Effect.flip(Effect.scoped(reader)), reasonOf(Fiber.join(early)))
       )
-      const { port } = yield* serving(route)
       yield* exchange(port, handshake("/", { "Sec-WebSocket-Key": undefined }))
-      assert.strictEqual(yield* Deferred.await(failed), "SocketOpenError")
+      assert.strictEqual(yield* answer, "SocketOpenError")
     }))
 
   it.live("requests that middleware modified upgrade: a prefix, the headers of a proxy, a global rewrite", () =>

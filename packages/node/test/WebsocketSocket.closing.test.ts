@@ -23,6 +23,15 @@ const connected = Effect.gen(function*() {
   return { accepted, socket, reader, writer, server: yield* accepted }
 })
 
+/** The same where the peer has said something, which was pulled, and has closed, which the reader was not told of. */
+const closedUnheard = Effect.gen(function*() {
+  const socket = yield* connected
+  yield* socket.server.ws.send("Hello")
+  assert.deepStrictEqual(yield* socket.reader.pull, ["Hello"])
+  yield* socket.server.ws.close(4000, "enough")
+  return socket
+})
+
 /** A socket to a peer that shakes hands and says nothing more, and the peer's end of TCP. */
 const silent = Effect.gen(function*() {
   const { sockets, url } = yield* serveRaw((tcp, request) => tcp.write(proper(request)))
@@ -89,11 +98,8 @@ describe("closing a socket of WebsocketSocket", () => {
 
   it.live("a write that finds the end before a busy reader does waits for the next connection", () =>
     Effect.gen(function*() {
-      const { accepted, reader, server, socket, writer } = yield* connected
-      yield* server.ws.send("hello")
+      const { accepted, reader, socket, writer } = yield* closedUnheard
       // What others write is no answer of the reader's.
-      assert.deepStrictEqual(yield* reader.pull, ["hello"])
-      yield* server.ws.close(4000, "enough")
       const writing = yield* park(writer.write("late"))
       // What the reader is busy with.
       yield* Effect.yieldNow
@@ -105,10 +111,7 @@ describe("closing a socket of WebsocketSocket", () => {
 
   it.effect("however busy that is, while it is told of the end within a second", () =>
     Effect.gen(function*() {
-      const { accepted, reader, server, socket, writer } = yield* connected
-      yield* server.ws.send("Hello")
-      assert.deepStrictEqual(yield* reader.pull, ["Hello"])
-      yield* server.ws.close(4000, "enough")
+      const { accepted, reader, socket, writer } = yield* closedUnheard
       const writing = yield* park(writer.write("late"))
       yield* settle
       yield* TestClock.adjust("999 millis")
@@ -122,10 +125,7 @@ describe("closing a socket of WebsocketSocket", () => {
 
   it.effect("and fails where the reader waits for it", () =>
     Effect.gen(function*() {
-      const { reader, server, writer } = yield* connected
-      yield* server.ws.send("Hello")
-      assert.deepStrictEqual(yield* reader.pull, ["Hello"])
-      yield* server.ws.close(4000, "enough")
+      const { writer } = yield* closedUnheard
       const writing = yield* park(reasonOf(writer.write("late")))
       yield* TestClock.adjust("1 second")
       assertReason(yield* Fiber.join(writing), closed(4000, "enough"))
