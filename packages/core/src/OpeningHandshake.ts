@@ -198,8 +198,8 @@ export const accept = (
   }
   const wrong = checkSubprotocol(subprotocol) ?? checkExtensions(extensions) ?? checkHeaders(headers)
   if (wrong !== undefined) return Result.fail(wrong)
-  const lines: Array<HeaderLines[number]> = [upgradeLine, connectionLine]
-  lines.push(["Sec-WebSocket-Accept", acceptKey(offer.key, sha1)])
+  const acceptLine = ["Sec-WebSocket-Accept", acceptKey(offer.key, sha1)] as const
+  const lines: Array<HeaderLines[number]> = [upgradeLine, connectionLine, acceptLine]
   if (subprotocol !== undefined) lines.push(["Sec-WebSocket-Protocol", subprotocol])
   if (extensions !== undefined) lines.push(["Sec-WebSocket-Extensions", extensions])
   lines.push(...headers)

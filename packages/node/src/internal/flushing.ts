@@ -10,33 +10,43 @@ export interface Flushed {
  * would have the collector write that down, for each receiver of a broadcast.
  */
 export const flushSoon = (queuing: Flushed, bytes: Uint8Array): void => {
-  first.push(bytes)
+  if (waiting.length > 0) {
+    waiting.push(queuing)
+    first.push(bytes)
+    return
+  }
+  // With room for one, as most stay alone: an empty one makes room for 17 when it gets the first.
+  waiting = [queuing]
+  first = [bytes]
   // One tick for all, and not one for each of a broadcast.
-  if (waiting.push(queuing) === 1 && !isFlushedBehind) process.nextTick(flushAll)
+  if (!isFlushedBehind) process.nextTick(flushAll)
 }
 
 /** Does what may queue, and flushes behind it: a tick for that is 4 of the 140 microseconds to accept a connection. */
-export const flushBehind = (act: () => void): void => {
+export const flushBehind = <A>(act: (what: A) => void, what: A): void => {
   // Somebody flushes already.
-  if (isFlushedBehind || waiting.length > 0) return act()
+  if (isFlushedBehind || waiting.length > 0) return act(what)
   isFlushedBehind = true
   try {
-    act()
+    act(what)
   } finally {
     isFlushedBehind = false
     if (waiting.length > 0) flushAll()
   }
 }
 
-let waiting: Array<Flushed> = []
+// Never written to.
+const none: Array<never> = []
+
+let waiting: Array<Flushed> = none
 // Of each of them.
-let first: Array<Uint8Array> = []
+let first: Array<Uint8Array> = none
 let isFlushedBehind = false
 
 const flushAll = (): void => {
   const all = waiting
   const bytes = first
-  waiting = []
-  first = []
+  waiting = none
+  first = none
   for (let i = 0; i < all.length; i++) all[i]!.flush(bytes[i]!)
 }

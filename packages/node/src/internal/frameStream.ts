@@ -18,14 +18,21 @@ import { FrameWriter } from "./frameWriter.ts"
 import * as PooledDecoder from "./pooledDecoder.ts"
 import * as Port from "./port.ts"
 
-export interface FrameStreamOptions extends Port.PortOptions {
+/** How to speak, alike for all connections of a server. */
+export interface FrameSettings extends Port.PortOptions {
   readonly role: Role
   readonly mode: Mode
-  readonly head: Uint8Array | undefined
   readonly limits: Limits
-  readonly rsv1: boolean
+}
+
+/** What a stream begins with. */
+export interface Beginning {
+  /** What was read ahead of it. */
+  readonly head: Uint8Array | undefined
   /** What goes out before any frame: the answer to an opening handshake. */
-  readonly greeting?: Uint8Array | undefined
+  readonly greeting: Uint8Array | undefined
+  /** Whether an extension that uses RSV1 was negotiated. */
+  readonly rsv1: boolean
 }
 
 /** Whoever takes a stream over: from then on it is told what the port tells, instead of the stream. */
@@ -60,19 +67,19 @@ export class FrameStream extends Inspectable.Class implements Successor, Modal {
   private successor: Successor | undefined = undefined
   private current: Mode
 
-  constructor(source: Port.Source, options: FrameStreamOptions) {
+  constructor(source: Port.Source, settings: FrameSettings, { greeting, head, rsv1 }: Beginning) {
     super()
-    const { head, limits, mode, role, rsv1 } = options
+    const { limits, mode, role } = settings
     this.role = role
     this.current = mode
-    this.port = Port.open(source, this, options)
+    this.port = Port.open(source, this, settings)
     const { ownsChunks } = this.port
     this.limits = limits
     this.decoder = PooledDecoder.make({ role, maxFrameSize: limits.maxFrameSize, rsv1, ownsChunks })
     // A copy, because the head is the caller's, and the decoder may write to what it is given.
     if (head !== undefined && head.length > 0) this.decoder.push(new Uint8Array(head))
     this.port.attach()
-    if (options.greeting !== undefined) this.port.write(options.greeting)
+    if (greeting !== undefined) this.port.write(greeting)
   }
 
   // Whatever is a function or an effect is made when it is asked for, and may be passed on without its stream: kept in every

@@ -21,6 +21,7 @@ export class FrontDoor implements Reader, Swept {
   private readonly parser: HeadParser
   private readonly listening: ListeningHandle
   private readonly memory: Uint8Array
+  private view: Uint8Array
   // Who has sent nothing yet, and since when, the first of them first.
   private readonly silent = new Map<Handle, number>()
 
@@ -39,7 +40,7 @@ export class FrontDoor implements Reader, Swept {
     this.reception = reception
     this.parser = parser
     this.listening = listening
-    this.memory = memoryOf(reception.settings.stream.turnSize)
+    this.view = this.memory = memoryOf(reception.settings.stream.turnSize)
   }
 
   /** Cuts those who have sent nothing. Who comes now is Node's: nobody looks here at how long they take. */
@@ -68,10 +69,12 @@ export class FrontDoor implements Reader, Swept {
     if (handle.readStart() !== 0) this.drop(handle)
   }
 
+  private readonly admit = (arrival: Arrival): void => this.reception.receive(arrival)
+
   receive(count: number, handle: Handle): undefined {
     this.silent.delete(handle)
     const { memory } = this
-    const bytes = new Uint8Array(memory.buffer, 0, count)
+    const bytes = this.newest(count)
     const head = this.parser.parse(bytes)
     if (head === undefined) {
       this.listening.passOn(handle, memory, bytes.slice())
@@ -81,12 +84,18 @@ export class FrontDoor implements Reader, Swept {
     handle.setNoDelay?.(true)
     const rest = head.size === count ? undefined : bytes.slice(head.size)
     const arrival = new DirectArrival(this.listening, handle, head, memory, rest)
-    flushBehind(() => this.reception.receive(arrival))
+    flushBehind(this.admit, arrival)
     arrival.rest()
   }
 
   end(_: number, handle: Handle): void {
     this.drop(handle)
+  }
+
+  // Clients of a kind send as much, and a view is 100 bytes.
+  private newest(count: number): Uint8Array {
+    if (this.view.length !== count) this.view = new Uint8Array(this.memory.buffer, 0, count)
+    return this.view
   }
 
   private drop(handle: Handle): void {
@@ -113,14 +122,14 @@ class DirectArrival implements Arrival {
   constructor(
     listening: ListeningHandle,
     handle: Handle,
-    { headers, rawHeaders, url }: Head,
+    request: Head,
     memory: Uint8Array,
     head: Uint8Array | undefined
   ) {
     this.listening = listening
     this.handle = handle
     this.memory = memory
-    this.request = { method: "GET", httpVersion: "1.1", headers, rawHeaders, url }
+    this.request = request
     this.head = head
   }
 

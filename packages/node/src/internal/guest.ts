@@ -103,8 +103,9 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
   private get visit(): Effect.Effect<unknown, E | Refusal | OpenError, R | RA> {
     const { admit } = this.host.running
     // A race takes two fibers more, of which there is no need where everybody is admitted.
-    const admission = Exit.isExit(admit) && Exit.isSuccess(admit) ? admit : this.admission(admit)
-    return Effect.flatMap(admission, (admitted) => this.serve(admitted))
+    return isSuccess(admit)
+      ? this.serve(admit.value)
+      : Effect.flatMap(this.admission(admit), (admitted) => this.serve(admitted))
   }
 
   private admission(admit: Effect.Effect<A, Refusal, RA>): Effect.Effect<A, Refusal | OpenError, RA> {
@@ -142,13 +143,8 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     if (Result.isFailure(agreed)) return Result.fail(agreed.failure)
     const { deflate, greeting } = agreed.success
     if (!settings.ownsServer) noteAnswer(arrival.socket)
-    const stream = new FrameStream(arrival.take(), {
-      ...settings.stream,
-      head: arrival.head,
-      greeting,
-      rsv1: deflate !== undefined,
-      dropsSocket: settings.ownsServer
-    })
+    const beginning = { head: arrival.head, greeting, rsv1: deflate !== undefined }
+    const stream = new FrameStream(arrival.take(), settings.stream, beginning)
     // Nobody else has had it, to take it over.
     const messages = MessageStream.over(stream, messageSettings, agreed.success)!
     this.entry = undefined
@@ -203,6 +199,9 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
       : rejected
   }
 }
+
+const isSuccess = <A, E, R>(effect: Effect.Effect<A, E, R>): effect is Exit.Success<A> =>
+  Exit.isExit(effect) && Exit.isSuccess(effect)
 
 /** Tells whose fiber it is, too: a service of its own for that would weigh 48 bytes more. */
 class GuestRequest extends ReceivedRequest {

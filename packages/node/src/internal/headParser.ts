@@ -8,18 +8,20 @@ import { shared } from "./sharedText.ts"
 
 /** An upgrade, as `node:http` would have it. */
 export interface Head {
+  readonly method: "GET"
+  readonly httpVersion: "1.1"
   readonly url: string
   readonly headers: IncomingHttpHeaders
   /** Names and values by turns, as they came. */
   readonly rawHeaders: Array<string>
-  /** Its bytes: what comes behind them is no HTTP. */
-  readonly size: number
+  /** Its bytes, which are known behind the rest: what comes behind them is no HTTP. */
+  size: number
 }
 
 /** Reads one head after the other. One is enough for a process. */
 export class HeadParser {
   private readonly parser: Parser
-  private upgrade: Omit<Head, "size"> | undefined = undefined
+  private upgrade: Head | undefined = undefined
   private isInParts = false
 
   constructor(Parser: ParserClass) {
@@ -30,12 +32,19 @@ export class HeadParser {
 
   /** The upgrade that bytes begin with. Whatever else they hold, or do not hold yet, is answered with nothing. */
   parse(bytes: Uint8Array): Head | undefined {
-    this.upgrade = undefined
-    this.isInParts = false
+    this.forget()
     // As strict as can be, and with Node's own limit: what Node may allow besides is its own to read.
     this.parser.initialize(request, resource, 0, 0)
     const size = this.parser.execute(bytes)
-    return this.upgrade === undefined || typeof size !== "number" ? undefined : Object.assign(this.upgrade, { size })
+    const { upgrade } = this
+    if (upgrade === undefined || typeof size !== "number") return undefined
+    upgrade.size = size
+    return upgrade
+  }
+
+  private forget(): void {
+    this.upgrade = undefined
+    this.isInParts = false
   }
 
   // Of 32 headers and more, which are few upgrades' and so left to Node.
@@ -54,7 +63,7 @@ export class HeadParser {
     isUpgrade: boolean
   ): number => {
     if (isUpgrade && method === get && major === 1 && minor === 1 && !this.isInParts) {
-      this.upgrade = { url, headers: join(lines), rawHeaders: lines }
+      this.upgrade = { method: "GET", httpVersion: "1.1", url, headers: join(lines), rawHeaders: lines, size: 0 }
     }
     return endOfHttp
   }
@@ -142,7 +151,7 @@ const isKnown = (parser: HeadParser): boolean => {
   const text = "GET /? HTTP/1.1\r\nHost: a\r\nconnection: b\r\nConnection: upgrade\r\nUpgrade: c\r\nHost: d\r\n\r\n"
   const headers = { host: "a", connection: "b, upgrade", upgrade: "c" }
   const rawHeaders = ["Host", "a", "connection", "b", "Connection", "upgrade", "Upgrade", "c", "Host", "d"]
-  const expected: Head = { url: "/?", headers, rawHeaders, size: text.length }
+  const expected: Head = { method: "GET", httpVersion: "1.1", url: "/?", headers, rawHeaders, size: text.length }
   // Twice, because something may be left of the first.
   const answers = ["\r\n", "x"].map((rest) => parser.parse(Buffer.from(`${text}${rest}`)))
   const others = [text.replace("GET", "POST"), text.replace("GET", "G"), text.replace("Host", "a:\r\n".repeat(50))]

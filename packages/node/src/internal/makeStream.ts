@@ -24,7 +24,7 @@ export const makeStream = (
     if (expected !== undefined) return Effect.fail(new OptionError({ option: "duplex", value: duplex, expected }))
     const settings = streamSettings(options, limits.success)
     const { head, rsv1 = false } = options
-    const make = () => new FrameStream(duplex, { ...settings, head, rsv1, dropsSocket: false, greeting })
+    const make = () => new FrameStream(duplex, settings, { head, greeting, rsv1 })
     return Effect.acquireRelease(forgetting(() => Effect.succeed(make())), closing(settings.linger))
   })
 

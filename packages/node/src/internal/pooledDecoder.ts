@@ -90,8 +90,9 @@ class Pool {
 const idleAtMost = 64
 
 const poolOf = (options: PoolOptions): Pool => {
-  const known = pools.find((pool) => isSame(pool.options, options))
-  if (known !== undefined) return known
+  for (const pool of pools) {
+    if (isSame(pool.options, options)) return pool
+  }
   // A process has few limits. One that makes them up for each connection is not to hold them all.
   if (pools.length >= poolsAtMost) pools.length = 0
   const pool = new Pool(options)

@@ -64,7 +64,7 @@ export const settings = (options: ServingOptions, ownsServer = false): Effect.Ef
       options,
       origins: yield* Effect.fromResult(Origin.check(options.origins)),
       deflate: yield* Effect.fromResult(deflateOptions(options.deflate)),
-      stream: streamSettings(streamOptions, limits),
+      stream: streamSettings(streamOptions, limits, ownsServer),
       messages: messageSettings(options),
       handshakeDeadline: yield* finite("handshakeDeadline", options),
       deadlines: {

@@ -4,18 +4,19 @@ import type { OptionError } from "@websocket-stream/core/OptionError"
 import type * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import type { Options } from "../WebsocketStream.ts"
-import type { FrameStreamOptions } from "./frameStream.ts"
+import type { FrameSettings } from "./frameStream.ts"
 import { duration, oneOf, whole } from "./optionChecks.ts"
 
 /** What holds where nothing is said. */
 export const defaults = { linger: "1 second", turnSize: 64 * 1024 } as const satisfies Partial<Options>
 
 /** How to speak on a stream, whatever was agreed on in the opening handshake. */
-export interface StreamSettings extends Pick<FrameStreamOptions, "role" | "mode" | "limits" | "direct" | "turnSize"> {
+export interface StreamSettings extends FrameSettings {
   readonly linger: Duration.Input
 }
 
-export const streamSettings = (options: Options, limits: Limits.Limits): StreamSettings => ({
+export const streamSettings = (options: Options, limits: Limits.Limits, dropsSocket = false): StreamSettings => ({
+  dropsSocket,
   role: options.role,
   mode: options.mode ?? "Block",
   limits,

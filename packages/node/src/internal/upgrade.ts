@@ -63,17 +63,23 @@ export const offerOf = (
   origins: Origin.Check
 ): Result.Result<OpeningHandshake.Offer, RequestError> => {
   const { httpVersion, method = "", rawHeaders } = request
-  // Of several Node drops all but the first.
   const hosts = hostsOf(rawHeaders)
-  const headers = hosts.length > 1 ? { ...request.headers, host: hosts } : request.headers
-  return Result.flatMap(OpeningHandshake.read({ method, httpVersion, headers }), (offer) => {
-    const forbidden = origins(headers)
-    return forbidden === undefined ? Result.succeed(offer) : Result.fail(forbidden)
-  })
+  const headers = hosts === undefined ? request.headers : { ...request.headers, host: hosts }
+  const offer = OpeningHandshake.read({ method, httpVersion, headers })
+  const forbidden = Result.isSuccess(offer) ? origins(headers) : undefined
+  return forbidden === undefined ? offer : Result.fail(forbidden)
 }
 
-const hostsOf = (lines: ReadonlyArray<string>): ReadonlyArray<string> =>
-  lines.filter((_, i) => i % 2 === 1 && lines[i - 1]!.length === 4 && lines[i - 1]!.toLowerCase() === "host")
+// Where there are several: Node drops all but the first.
+const hostsOf = (lines: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
+  let count = 0
+  for (let i = 0; i < lines.length; i += 2) {
+    if (isHost(lines[i]!)) count++
+  }
+  return count > 1 ? lines.filter((_, i) => i % 2 === 1 && isHost(lines[i - 1]!)) : undefined
+}
+
+const isHost = (name: string): boolean => name.length === 4 && name.toLowerCase() === "host"
 
 /** Reads what the client offers. A request that may not connect, or does not ask to, has got its status by then. */
 export const readOffer = (
@@ -99,7 +105,8 @@ export const negotiate = (
   wanted: PermessageDeflate.Parameters | undefined
 ): Result.Result<Answer, OptionError> => {
   // RFC 6455 4.1: the client lists its subprotocols "ordered by preference".
-  const subprotocol = offer.subprotocols.find((name) => options?.subprotocols?.includes(name))
+  const spoken = options?.subprotocols
+  const subprotocol = spoken === undefined ? undefined : offer.subprotocols.find((name) => spoken.includes(name))
   const agreed = wanted === undefined || offer.extensions === undefined
     ? undefined
     : PermessageDeflate.accept(offer.extensions, wanted)
@@ -228,10 +235,36 @@ export const serviceUnavailable: OpeningHandshake.Response = { ...internalServer
 const sha1 = (text: string): string => hash("sha1", text, "base64")
 
 // Its headers were checked, and it has no body: RFC 9110 8.6 forbids it to say so.
+// Written character by character, and by numbers: strings that are joined for it, and what goes through pairs, were 600 of the 9,000
+// bytes that it took to accept a connection.
 const formatAccepted = (headers: OpeningHandshake.HeaderLines): Uint8Array => {
-  let head = "HTTP/1.1 101 Switching Protocols\r\n"
-  for (const [name, value] of headers) head += `${name}: ${value}\r\n`
-  return Buffer.from(`${head}\r\n`, "latin1")
+  const lines = headers.length
+  let length = switching.length + lineEnd.length
+  for (let i = 0; i < lines; i++) {
+    const line = headers[i]!
+    length += line[0].length + colon.length + line[1].length + lineEnd.length
+  }
+  const bytes = Buffer.allocUnsafe(length)
+  let at = write(switching, bytes, 0)
+  for (let i = 0; i < lines; i++) {
+    const line = headers[i]!
+    at = write(line[0], bytes, at)
+    at = write(colon, bytes, at)
+    at = write(line[1], bytes, at)
+    at = write(lineEnd, bytes, at)
+  }
+  write(lineEnd, bytes, at)
+  return bytes
+}
+
+const switching = "HTTP/1.1 101 Switching Protocols\r\n"
+const colon = ": "
+const lineEnd = "\r\n"
+
+// In Latin-1, as Node writes headers. Answers where the next begins.
+const write = (text: string, bytes: Uint8Array, at: number): number => {
+  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i)
+  return at + text.length
 }
 
 const format = ({ body, headers, status }: OpeningHandshake.Response, method: string | undefined): Uint8Array => {

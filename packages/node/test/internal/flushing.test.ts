@@ -29,11 +29,11 @@ describe("flushing", { concurrent: false }, () => {
   it.effect("comes behind what is done, all of it together, and not again", () =>
     Effect.gen(function*() {
       const { queue, seen } = recorder()
-      flushBehind(() => {
-        queue("a")
-        flushBehind(() => queue("b"))
+      flushBehind((name) => {
+        queue(name)
+        flushBehind(queue, "b")
         seen.push("done")
-      })
+      }, "a")
       assert.deepStrictEqual(seen, ["done", "a", "b"])
       yield* turn
       assert.deepStrictEqual(seen, ["done", "a", "b"])
@@ -43,7 +43,7 @@ describe("flushing", { concurrent: false }, () => {
     Effect.gen(function*() {
       const { queue, seen } = recorder()
       queue("a")
-      flushBehind(() => queue("b"))
+      flushBehind(queue, "b")
       assert.deepStrictEqual(seen, [])
       yield* turn
       assert.deepStrictEqual(seen, ["a", "b"])
@@ -53,10 +53,10 @@ describe("flushing", { concurrent: false }, () => {
     Effect.gen(function*() {
       const { queue, seen } = recorder()
       assert.throws(() =>
-        flushBehind(() => {
-          queue("a")
+        flushBehind((name) => {
+          queue(name)
           throw new Error("of the application")
-        }), "of the application")
+        }, "a"), "of the application")
       assert.deepStrictEqual(seen, ["a"])
       queue("b")
       yield* turn
