@@ -48,9 +48,8 @@ const oneByOne = <A, E, R>(use: (item: A) => Effect.Effect<unknown, E, R>, suppl
 const together = <A, B>(use: (items: NonEmptyReadonlyArray<A>) => B, supply: Supply<A>): B => use(supply.shiftAll())
 
 const consume = <A, Use, E, R, B>(consumption: Consumption<A, Use, E, R, B>): Effect.Effect<B, E | ReadError, R> =>
-  Effect.flatMap(
-    Effect.context<R>(),
-    (context) => Effect.callback<B, E | ReadError>((resume) => new Consumer(consumption, context, resume).begin())
+  Effect.contextWith((context: Context.Context<R>) =>
+    Effect.callback<B, E | ReadError>((resume) => new Consumer(consumption, context, resume).begin())
   )
 
 /**

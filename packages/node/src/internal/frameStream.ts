@@ -166,8 +166,8 @@ export class FrameStream extends Inspectable.Class implements Successor, Modal {
     return this.lazyWriter
   }
 
-  /** Hands the stream over; its own reads and writes fail with `Busy` from then on. Answers nothing the second time. */
-  takeOver<A extends Successor>(succeed: (estate: Estate) => A): A | undefined {
+  /** What a successor takes over; the stream's own reads and writes fail with `Busy` from then on. Nothing the second time. */
+  yieldUp(): Estate | undefined {
     if (this.successor !== undefined) return undefined
     const { decoder, limits, port, role } = this
     // Of those who are told that it is taken, some may want to take it, or close it.
@@ -175,10 +175,13 @@ export class FrameStream extends Inspectable.Class implements Successor, Modal {
     const { ahead, ended: endedBefore } = this.lazyReader?.yieldUp() ?? unread
     const written = this.lazyWriter?.yieldUp()
     const ended = endedBefore ?? (port.isOver ? "Us" : undefined)
-    const successor = succeed({ role, limits, port, decoder, ahead, ended, written })
+    return { role, limits, port, decoder, ahead, ended, written }
+  }
+
+  /** Has the successor told what comes, in the same step as it was made of what was yielded up. */
+  succeedBy(successor: Successor): void {
     this.successor = successor
-    port.listener = successor
-    return successor
+    this.port.listener = successor
   }
 
   close(linger: Duration.Input): Effect.Effect<void> {

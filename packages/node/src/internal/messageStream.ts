@@ -60,9 +60,11 @@ export class MessageStream extends Inspectable.Class implements Successor, Repli
 
   /** Takes a stream over, and begins with what it has read already. Answers nothing if somebody else has. */
   static over(stream: FrameStream, settings: MessageSettings, agreed: Agreed): MessageStream | undefined {
-    let unread: Pick<Estate, "ahead" | "ended"> | undefined
-    const messages = stream.takeOver((estate) => new MessageStream(unread = estate, settings, agreed))
-    if (unread !== undefined) messages?.begin(unread)
+    const estate = stream.yieldUp()
+    if (estate === undefined) return undefined
+    const messages = new MessageStream(estate, settings, agreed)
+    stream.succeedBy(messages)
+    messages.begin(estate)
     return messages
   }
 
