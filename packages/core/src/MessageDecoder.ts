@@ -13,6 +13,7 @@ import type { Frame } from "./Frame.ts"
 import type { FramePart } from "./FrameDecoder.ts"
 import * as Characters from "./internal/characters.ts"
 import { type Allocate, copyOf, Pieces, zeroed } from "./internal/pieces.ts"
+import { isWholeMessage } from "./internal/wholeMessage.ts"
 import * as Opcode from "./Opcode.ts"
 import { ProtocolError, type Reason } from "./ProtocolError.ts"
 import * as Utf8 from "./Utf8.ts"
@@ -115,11 +116,8 @@ class Decoder implements MessageDecoder {
     return this.begun?.pieces?.length ?? 0
   }
 
-  isMessage({ fin, opcode, payload, rsv1 }: Frame): boolean {
-    if (!fin || rsv1 || this.begun !== undefined) return false
-    const { maxFragments, maxMessageSize } = this.options
-    if (!(payload.length <= maxMessageSize && maxFragments >= 1)) return false
-    return opcode === Opcode.Binary || (opcode === Opcode.Text && this.isUtf8(payload))
+  isMessage(frame: Frame): boolean {
+    return this.begun === undefined && isWholeMessage(frame, this.options)
   }
 
   receive(part: FramePart, inPieces = false): Result.Result<Assembled | undefined, ProtocolError> {
@@ -187,7 +185,7 @@ class Decoder implements MessageDecoder {
   }
 
   private get isUtf8(): (bytes: Uint8Array) => boolean {
-    return this.options.isUtf8 ?? isText
+    return this.options.isUtf8 ?? Characters.isText
   }
 
   private get allocate(): Allocate {
@@ -229,5 +227,3 @@ class Begun {
     this.compressed = compressed
   }
 }
-
-const isText = (bytes: Uint8Array): boolean => Utf8.advance(Utf8.start, bytes) === Utf8.start

@@ -29,6 +29,7 @@ const levels: { readonly [name: string]: number } = {
   Frame: 3,
   OpeningHandshake: 3,
   Close: 4,
+  "internal/wholeMessage": 4,
   "internal/frameHeader": 4,
   FrameDecoder: 5,
   MessageDecoder: 6,

@@ -24,3 +24,6 @@ const lastStart = (bytes: Uint8Array): number => {
   for (let at = length - 1; at >= length - 3; at--) if ((bytes[at]! & 0xc0) !== 0x80) return at
   return length
 }
+
+/** Whether bytes are a whole text, where the platform has no check. */
+export const isText = (bytes: Uint8Array): boolean => Utf8.advance(Utf8.start, bytes) === Utf8.start
