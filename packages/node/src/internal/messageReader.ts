@@ -23,8 +23,11 @@ import { PieceRouting } from "./pieceRouting.ts"
 import type { Port } from "./port.ts"
 import { ReceivedQueue } from "./receivedQueue.ts"
 
-/** What the receiving half asks of the rest. */
+/** What the receiving half asks of the rest, and what it has in common with it: a second time it would weigh 24 bytes. */
 export interface Replier {
+  readonly port: Port
+  readonly connection: Connection
+  readonly settings: MessageSettings
   /** Sends what a step asks for: a reply, the end of our side of TCP. */
   readonly reply: (step: Step) => void
   readonly receivePong: (payload: Uint8Array) => void
@@ -34,22 +37,10 @@ export interface Replier {
   readonly finish: () => void
 }
 
-export interface MessageReaderOptions {
-  readonly port: Port
-  readonly decoder: FrameDecoder
-  readonly connection: Connection
-  readonly inflater: Inflater | undefined
-  readonly settings: MessageSettings
-  readonly replier: Replier
-}
-
 export class MessageReader extends ReceivedQueue<Message.Message> implements PieceSource {
-  private readonly port: Port
-  private readonly decoder: FrameDecoder
-  private readonly connection: Connection
-  private readonly inflater: Inflater | undefined
-  private readonly settings: MessageSettings
   private readonly replier: Replier
+  private readonly decoder: FrameDecoder
+  private readonly inflater: Inflater | undefined
 
   // Once somebody has received in pieces.
   private pieces: PieceRouting | undefined = undefined
@@ -66,14 +57,11 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
   private isOver = false
   private ended: EndedBy | undefined = undefined
 
-  constructor(options: MessageReaderOptions) {
+  constructor(replier: Replier, decoder: FrameDecoder, inflater: Inflater | undefined) {
     super()
-    this.port = options.port
-    this.decoder = options.decoder
-    this.connection = options.connection
-    this.inflater = options.inflater
-    this.settings = options.settings
-    this.replier = options.replier
+    this.replier = replier
+    this.decoder = decoder
+    this.inflater = inflater
   }
 
   /** Begins with a frame that was parsed already, and with the bytes behind it. */
@@ -124,7 +112,7 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
   abandon(): void {
     this.forgetQueue()
     this.failWith(abnormal("Us"))
-    this.connection.receiveEof()
+    this.replier.connection.receiveEof()
     this.wake()
   }
 
@@ -186,7 +174,7 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
   }
 
   private pullPort(): void {
-    if (this.isDiscarding || this.wantsMore) this.port.pull()
+    if (this.isDiscarding || this.wantsMore) this.replier.port.pull()
   }
 
   // RFC 6455 1.4: what comes after the end is read and discarded. Unread, it would reset the connection when that is closed, and
@@ -198,17 +186,17 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
   /** What came and was not taken yet. */
   get bufferedBytes(): number {
     const unparsed = this.decoder.bufferedBytes - this.given
-    return unparsed + this.connection.heldBytes + this.queuedBytes + (this.pieces?.queuedBytes ?? 0)
+    return unparsed + this.replier.connection.heldBytes + this.queuedBytes + (this.pieces?.queuedBytes ?? 0)
   }
 
   // What is kept of an unfinished message counts, too, unless somebody waits for just that message.
   private get wantsMore(): boolean {
     if (this.isInflating || this.isDiscarding) return false
     if (this.isConcluding) return true
-    const { pieces, settings: { receiveBuffer } } = this
+    const { pieces, replier: { connection, settings: { receiveBuffer } } } = this
     if (pieces?.isActive === true) return pieces.currentBytes < receiveBuffer
     if (this.drops) return true
-    return this.queuedBytes < receiveBuffer && (this.connection.heldBytes < receiveBuffer || this.isAwaited)
+    return this.queuedBytes < receiveBuffer && (connection.heldBytes < receiveBuffer || this.isAwaited)
   }
 
   private parse(): void {
@@ -231,7 +219,7 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
   // Frames that are messages by themselves, as many as there are behind each other: but for the room nothing changes by them that
   // would have to be asked again. Answers whether there was one.
   private receiveUsual(): boolean {
-    const { connection, decoder, settings: { meter, receiveBuffer } } = this
+    const { decoder, replier: { connection, settings: { meter, receiveBuffer } } } = this
     let frame = decoder.nextUsual()
     if (frame === undefined) return false
     do {
@@ -285,10 +273,10 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
   }
 
   private handlePart(part: FramePart): void {
-    const { meter } = this.settings
+    const { meter } = this.replier.settings
     if (meter !== undefined && Opcode.isData(part.opcode)) meter.bytesReceived += part.payload.length
     this.given = part.last ? 0 : this.given + part.payload.length
-    const step = this.connection.receive(part, this.isByPieces)
+    const step = this.replier.connection.receive(part, this.isByPieces)
     if (Result.isFailure(step)) return this.endBy(step.failure)
     const { event, reply } = step.success
     if (reply !== undefined || step.success.shutdown) this.replier.reply(step.success)
@@ -310,7 +298,7 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
       case "Piece":
         return this.receivePiece(event)
       case "Close":
-        this.failWith(closedAs(this.connection.closing))
+        this.failWith(closedAs(this.replier.connection.closing))
         return this.replier.finish()
     }
   }
@@ -331,7 +319,7 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
   }
 
   private count(): void {
-    const { meter } = this.settings
+    const { meter } = this.replier.settings
     if (meter !== undefined) meter.messagesReceived++
   }
 
@@ -367,13 +355,13 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
 
   private failConnection(error: ProtocolError): void {
     // Before the failure wakes somebody whose scope then closes the connection with another code.
-    this.replier.reply(this.connection.fail(error))
+    this.replier.reply(this.replier.connection.fail(error))
     this.failWith(new Protocol({ error }))
     this.replier.finish()
   }
 
   private receiveEnd(by: EndedBy): void {
-    this.connection.receiveEof()
+    this.replier.connection.receiveEof()
     this.failWith(endReason(by, this.decoder.bufferedBytes > 0))
     this.replier.finish()
   }

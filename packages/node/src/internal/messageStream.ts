@@ -47,9 +47,9 @@ export class MessageStream extends Inspectable.Class implements Successor, Repli
   // not fetched counts. With no connection asked, and no young bytes held: 0.2 of some 3 microseconds for a receiver of a broadcast.
   private readonly writer: MessageWriter
   private readonly reader: MessageReader
-  private readonly port: Port
-  private readonly settings: MessageSettings
-  private readonly connection: Connection.Connection
+  readonly port: Port
+  readonly settings: MessageSettings
+  readonly connection: Connection.Connection
   readonly subprotocol: string | undefined
   private lazyPings: Pings | undefined = undefined
   // Once the end has come behind messages that were not received yet, or nobody waits for the end of a peer that was told to close.
@@ -74,11 +74,11 @@ export class MessageStream extends Inspectable.Class implements Successor, Repli
     this.port = port
     this.subprotocol = subprotocol
     this.settings = settings
-    const connection = this.connection = Connection.make(connectionOptions(role, limits))
+    this.connection = Connection.make(connectionOptions(role, limits))
     const deflater = deflate === undefined ? undefined : new Deflater(role, deflate, settings.compression)
     const inflater = deflate === undefined ? undefined : new Inflater(role, deflate, limits.maxInflatedSize)
-    this.writer = new MessageWriter(port, role === "client", connection, deflater, settings.meter, written)
-    this.reader = new MessageReader({ port, decoder, connection, inflater, settings, replier: this })
+    this.writer = new MessageWriter(port, role === "client", this.connection, deflater, settings.meter, written)
+    this.reader = new MessageReader(this, decoder, inflater)
   }
 
   // Made when they are asked for, as those of a `WebsocketStream` are.
