@@ -2,6 +2,7 @@
 import type * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import * as Inspectable from "effect/Inspectable"
 import type { IncomingHttpHeaders } from "node:http"
+import { shared } from "./sharedText.ts"
 import type { Arrival } from "./upgrade.ts"
 
 /**
@@ -19,7 +20,8 @@ export class ReceivedRequest extends Inspectable.Class {
     const { headers, url = "/" } = request
     this.url = url
     this.headers = headers
-    this.remoteAddress = remoteAddress
+    // Behind a proxy all have the same.
+    this.remoteAddress = remoteAddress === undefined ? undefined : shared(remoteAddress)
     this.subprotocols = subprotocols
   }
 

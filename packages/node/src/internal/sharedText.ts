@@ -1,6 +1,6 @@
 /**
- * Texts that many connections have in common: a host, a browser's name, what a browser accepts. Whoever keeps its headers would
- * have a copy of each, half a kilobyte of what a browser sends.
+ * Texts that many connections have in common: a host, a browser's name, what a browser accepts, a proxy's address. Whoever keeps
+ * them would have a copy of each, half a kilobyte of what a browser sends.
  */
 
 /** The same text, and the same string as whoever came with it before, where that is known. */
