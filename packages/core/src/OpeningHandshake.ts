@@ -188,7 +188,7 @@ export const accept = (
     readonly sha1?: ((text: string) => string) | undefined
   }
 ): Result.Result<Response, OptionError> => {
-  const { extensions, headers = [], sha1, subprotocol } = options ?? {}
+  const { extensions, headers, sha1, subprotocol } = options ?? {}
   // RFC 6455 4.2.2: the subprotocol is "derived from the client's handshake", or absent.
   if (subprotocol !== undefined && !offer.subprotocols.includes(subprotocol)) {
     const offered = offer.subprotocols.length === 0
@@ -196,13 +196,14 @@ export const accept = (
       : offer.subprotocols.join(" or ")
     return Result.fail(new OptionError({ option: "subprotocol", value: subprotocol, expected: offered }))
   }
-  const wrong = checkSubprotocol(subprotocol) ?? checkExtensions(extensions) ?? checkHeaders(headers)
+  const wrong = checkSubprotocol(subprotocol) ?? checkExtensions(extensions) ??
+    (headers === undefined ? undefined : checkHeaders(headers))
   if (wrong !== undefined) return Result.fail(wrong)
   const acceptLine = ["Sec-WebSocket-Accept", acceptKey(offer.key, sha1)] as const
   const lines: Array<HeaderLines[number]> = [upgradeLine, connectionLine, acceptLine]
   if (subprotocol !== undefined) lines.push(["Sec-WebSocket-Protocol", subprotocol])
   if (extensions !== undefined) lines.push(["Sec-WebSocket-Extensions", extensions])
-  lines.push(...headers)
+  if (headers !== undefined) lines.push(...headers)
   return Result.succeed({ status: 101, headers: lines, body: "" })
 }
 

@@ -81,7 +81,9 @@ const every = (text: string, holds: (code: number) => boolean): boolean => {
 }
 
 // Of ASCII alone: beyond it there are letters whose lower case is an ASCII letter.
-const lowerCase = (text: string): string => (every(text, (code) => code < 0x80) ? text.toLowerCase() : text)
+const lowerCase = (text: string): string => (every(text, isAscii) ? text.toLowerCase() : text)
+
+const isAscii = (code: number): boolean => code < 0x80
 
 const isSpace = (code: number): boolean => code === 0x20 || code === 0x09
 

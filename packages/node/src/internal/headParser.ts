@@ -98,7 +98,9 @@ const resource = {}
 const join = (lines: ReadonlyArray<string>): IncomingHttpHeaders => {
   const headers: IncomingHttpHeaders = {}
   for (let i = 0; i < lines.length; i += 2) addLine.call(message, lines[i]!, lines[i + 1]!, headers)
-  for (const name of common) {
+  // By numbers, as an iterator and what it answers are 150 bytes of garbage for each connection.
+  for (let i = 0; i < common.length; i++) {
+    const name = common[i]!
     const value = headers[name]
     if (value !== undefined) headers[name] = shared(value)
   }

@@ -90,7 +90,9 @@ class Pool {
 const idleAtMost = 64
 
 const poolOf = (options: PoolOptions): Pool => {
-  for (const pool of pools) {
+  // By numbers, as an iterator is 70 bytes of garbage for each connection.
+  for (let i = 0; i < pools.length; i++) {
+    const pool = pools[i]!
     if (isSame(pool.options, options)) return pool
   }
   // A process has few limits. One that makes them up for each connection is not to hold them all.
