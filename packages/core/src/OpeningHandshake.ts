@@ -229,9 +229,7 @@ export const reject = (error: RequestError): Response => ({
   headers: [
     // RFC 9110 15.5.6: a 405 "MUST generate an Allow header field".
     ...(error.status === 405 ? [["Allow", "GET"] as const] : []),
-    // RFC 9110 15.5.22: a 426 "MUST send an Upgrade header field", and RFC 6455 4.4: with the version that we speak.
-    ...(error.status === 426 ? [["Upgrade", "websocket"], ["Sec-WebSocket-Version", "13"]] as const : []),
-    ["Connection", error.status === 426 ? "Upgrade, close" : "close"],
+    ...connectionLines(error.status),
     ["Content-Type", "text/plain; charset=utf-8"]
   ],
   body: `${error.message}\n`
@@ -243,8 +241,8 @@ export const reject = (error: RequestError): Response => ({
  *
  * **Details**
  *
- * Closes the connection. Fails with an `OptionError` for a status that is not between 300 and 599, and for a header that could
- * not be sent as it is or that belongs to the handshake itself.
+ * Closes the connection; a 426 says what to upgrade to. Fails with an `OptionError` for a status that is not between 300 and 599,
+ * and for a header that could not be sent as it is or that belongs to the handshake itself.
  *
  * **Example** (Who is it?)
  *
@@ -272,7 +270,7 @@ export const refuse = (options: {
     ? checkHeaders(headers)
     : new OptionError({ option: "status", value: status, expected: "a whole number from 300 to 599" })
   return wrong === undefined
-    ? Result.succeed({ status, headers: [["Connection", "close"], ...headers], body })
+    ? Result.succeed({ status, headers: [...connectionLines(status), ...headers], body })
     : Result.fail(wrong)
 }
 
@@ -410,6 +408,12 @@ const noSubprotocols: ReadonlyArray<string> = []
 
 const upgradeLine = ["Upgrade", "websocket"] as const
 const connectionLine = ["Connection", "Upgrade"] as const
+
+// RFC 9110 15.5.22: a 426 "MUST send an Upgrade header field", and RFC 6455 4.4: with the version that we speak.
+const connectionLines = (status: number): HeaderLines =>
+  status === 426
+    ? [["Upgrade", "websocket"], ["Sec-WebSocket-Version", "13"], ["Connection", "Upgrade, close"]]
+    : [["Connection", "close"]]
 
 const deny = (reason: RequestReason) => Result.fail(new RequestError({ reason }))
 const distrust = (reason: ResponseReason) => Result.fail(new ResponseError({ reason }))

@@ -204,6 +204,18 @@ describe("OpeningHandshake.refuse", () => {
     assert.strictEqual(Result.getOrThrow(OpeningHandshake.refuse({ status: 599 })).status, 599)
   })
 
+  it("says by a 426 what to upgrade to, which no application may say itself", () => {
+    assert.deepStrictEqual(
+      Result.getOrThrow(OpeningHandshake.refuse({ status: 426, headers: [["X-App", "2"]] })).headers,
+      [
+        ["Upgrade", "websocket"],
+        ["Sec-WebSocket-Version", "13"],
+        ["Connection", "Upgrade, close"],
+        ["X-App", "2"]
+      ]
+    )
+  })
+
   it("fails for a status that refuses nothing", () => {
     for (const status of [101, 200, 299, 600, 404.5, Number.NaN]) {
       const error = Result.getOrThrow(Result.flip(OpeningHandshake.refuse({ status })))
