@@ -31,6 +31,15 @@ export class OptionError extends Data.TaggedError("OptionError")<{
   readonly expected: string
 }> {
   override get message(): string {
-    return `${this.option} is ${shown(String(this.value))}, it must be ${this.expected}`
+    return `${this.option} is ${shown(textOf(this.value))}, it must be ${this.expected}`
+  }
+}
+
+// An object without a prototype, as parsers of queries make them, has no text, and the code that gives one may throw.
+const textOf = (value: unknown): string => {
+  try {
+    return String(value)
+  } catch {
+    return "a value without a text"
   }
 }

@@ -22,4 +22,16 @@ describe("OptionError", () => {
       assert.strictEqual(error.message, `x is ${String(text)}, it must be a number`)
     }
   })
+
+  it("says so where the value cannot be printed", () => {
+    const throwing = {
+      toString: () => {
+        throw new Error("no text")
+      }
+    }
+    for (const value of [Object.create(null), [Object.create(null)], throwing]) {
+      const error = new OptionError({ option: "x", value, expected: "a number" })
+      assert.strictEqual(error.message, "x is a value without a text, it must be a number")
+    }
+  })
 })
