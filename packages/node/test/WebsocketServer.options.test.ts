@@ -48,6 +48,7 @@ const wrong: ReadonlyArray<readonly [options: object, option: string, says: stri
   [{ host: "a".repeat(300) }, "host", "it must be what one can listen on: getaddrinfo"],
   [{ host: "192.0.2.1" }, "host", "host is 192.0.2.1, it must be what one can listen on: listen EADDRNOTAVAIL"],
   [{ host: "nowhere.invalid" }, "host", "host is nowhere.invalid, it must be what one can listen on"],
+  [{ port: 8080, path: "/tmp/socket" }, "port", "port is 8080, it must be absent where a path is given"],
   [{ port: undefined, path: "" }, "path", `path is "", it must be the path of a socket`],
   [{ port: undefined, path: "a\0b" }, "path", `path is "a\\u0000b", it must be the path of a socket`],
   [{ tls: {} }, "tls", "tls is without a certificate, it must be given cert and key, or pfx"],

@@ -123,6 +123,11 @@ const connectionOf = ({ socket }: Http.IncomingMessage): Socket => {
 }
 
 const checkListenOptions = ({ host, path, port }: ListenOptions): OptionError | undefined => {
+  // Node would listen at the port alone.
+  if (path !== undefined && port !== undefined) {
+    const expected = "absent where a path is given: a server listens at one of them"
+    return new OptionError({ option: "port", value: port, expected })
+  }
   if (path !== undefined) return checkUnixPath("path", path)
   if (port === undefined || !Number.isInteger(port) || port < 0 || port > 65_535) {
     return new OptionError({
