@@ -156,13 +156,15 @@ describe("What a WebsocketHttpServer refuses", () => {
       const { port } = yield* serving(Layer.mergeAll(
         route("/buffer", { receiveBuffer: 0 }),
         route("/frame", { limits: { maxFrameSize: -1 } }),
-        route("/headers", { headers: [["X", "a\r\nSet-Cookie: b"]] })
+        route("/headers", { headers: [["X", "a\r\nSet-Cookie: b"]] }),
+        route("/subprotocols", { subprotocols: ["chat, superchat"] })
       ))
       for (
         const [path, option] of [
           ["/buffer", "receiveBuffer"],
           ["/frame", "limits.maxFrameSize"],
-          ["/headers", "headers.X"]
+          ["/headers", "headers.X"],
+          ["/subprotocols", "subprotocols"]
         ]
       ) {
         const { headers, status } = yield* exchange(port, request({ line: `GET ${path} HTTP/1.1` }))

@@ -159,7 +159,8 @@ describe("WebsocketUpgrade", () => {
     const [option, options] of [
       ["headers.Upgrade", { headers: [["Upgrade", "h2c"]] }],
       ["headers.X", { headers: [["X", "a\r\nSet-Cookie: b"]] }],
-      ["limits.maxFrameSize", { limits: { maxFrameSize: -1 } }]
+      ["limits.maxFrameSize", { limits: { maxFrameSize: -1 } }],
+      ["subprotocols", { subprotocols: ["chat, superchat"] }]
     ] as const
   ) {
     it.live(`answers with 500 for options that cannot be used, and names ${option}`, () =>

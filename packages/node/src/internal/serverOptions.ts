@@ -17,7 +17,7 @@ import {
   defaults as messageDefaults,
   messageSettings
 } from "./messageOptions.ts"
-import { whole } from "./optionChecks.ts"
+import { spoken, whole } from "./optionChecks.ts"
 import { checkStreamOptions, type StreamSettings, streamSettings } from "./streamOptions.ts"
 import type { Deadlines } from "./vigil.ts"
 
@@ -80,15 +80,9 @@ export const settings = (options: ServingOptions, ownsServer = false): Effect.Ef
       maxConnections,
       ownsServer
     }
-    const results: ReadonlyArray<Result.Result<unknown, OptionError>> = [
-      OpeningHandshake.accept(anyOffer, { headers: options.headers }),
-      // A client that offers them has its own checked in just the way that ours have to be.
-      OpeningHandshake.request({ ...anyRequest, subprotocols: options.subprotocols })
-    ]
-    for (const result of results) {
-      if (Result.isFailure(result)) return yield* result.failure
-    }
-    const wrong = checkMessageOptions(options) ??
+    yield* Effect.fromResult(OpeningHandshake.accept(anyOffer, { headers: options.headers }))
+    const wrong = spoken(options.subprotocols) ??
+      checkMessageOptions(options) ??
       whole("maxConnections", maxConnections, 1, Number.MAX_SAFE_INTEGER) ??
       checkDrainCode(drainCode)
     if (wrong !== undefined) return yield* wrong
@@ -127,5 +121,3 @@ const checkDrainCode = (code: number): OptionError | undefined =>
     : new OptionError({ option: "drainCode", value: code, expected: "a close code that may be sent" })
 
 const anyOffer: OpeningHandshake.Offer = { key: "", subprotocols: [], extensions: undefined }
-
-const anyRequest = { host: "localhost", target: "/", nonce: new Uint8Array(16) }

@@ -29,6 +29,7 @@ import type { Stage } from "./handlerEnd.ts"
 import { cannotOpen } from "./invalidOption.ts"
 import { makeStream } from "./makeStream.ts"
 import type { Agreed } from "./messageStream.ts"
+import { spoken } from "./optionChecks.ts"
 import { hasOthers, unlessSucceeded } from "./ownListeners.ts"
 import type { Source } from "./port.ts"
 import { defaults } from "./streamOptions.ts"
@@ -105,8 +106,8 @@ export const negotiate = (
   wanted: PermessageDeflate.Parameters | undefined
 ): Result.Result<Answer, OptionError> => {
   // RFC 6455 4.1: the client lists its subprotocols "ordered by preference".
-  const spoken = options?.subprotocols
-  const subprotocol = spoken === undefined ? undefined : offer.subprotocols.find((name) => spoken.includes(name))
+  const ours = options?.subprotocols
+  const subprotocol = ours === undefined ? undefined : offer.subprotocols.find((name) => ours.includes(name))
   const agreed = wanted === undefined || offer.extensions === undefined
     ? undefined
     : PermessageDeflate.accept(offer.extensions, wanted)
@@ -129,6 +130,8 @@ export const openUpgrade = (
 ): Effect.Effect<Connection, OpenError, Scope.Scope> =>
   Effect.gen(function*() {
     const { head, request, socket } = upgrade
+    const wrong = spoken(options?.subprotocols)
+    if (wrong !== undefined) return yield* misconfigured(upgrade, wrong)
     const agreed = Result.flatMap(deflateOptions(options?.deflate), (wanted) => negotiate(offer, options, wanted))
     if (Result.isFailure(agreed)) return yield* misconfigured(upgrade, agreed.failure)
     const { deflate, greeting, subprotocol } = agreed.success
