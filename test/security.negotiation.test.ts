@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Websocket, WebsocketClient, WebsocketUpgrade } from "@websocket-stream/node"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
+import { readdirSync, readFileSync } from "node:fs"
 import * as Zlib from "node:zlib"
 import * as http from "../packages/node/test/support/http.ts"
 import * as rawServer from "../packages/node/test/support/rawServer.ts"
@@ -33,6 +34,14 @@ const shake = Effect.fnUntraced(function*(port: number, headers: { readonly [nam
   socket.end()
   return http.parse(Buffer.concat(chunks))
 })
+
+// Without comments and texts.
+const codeOf = (path: string): string =>
+  readFileSync(new URL(`../${path}`, import.meta.url), "utf8")
+    .replace(/("(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`)|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, (_, text) =>
+      text === undefined ? "" : "text")
+
+const regularExpression = /(?:[([{,;=:?!&|>]|\breturn)\s*\/|\bRegExp\b/
 
 const badParameters = [
   ...["7", "16", "1000", "08", "8.0", "1e1", "-9", "+9", "0x9", "NaN", "99999999999999999999"].flatMap((bits) => [
@@ -158,6 +167,14 @@ describe("negotiation", () => {
         assert.strictEqual(error.reason._tag, "Handshake", what)
       }
     }))
+
+  it("R13: there is no regular expression but for the URL that a client is given by its own application", () => {
+    const matching = ["packages/core/src", "packages/node/src"].flatMap((directory) =>
+      readdirSync(new URL(`../${directory}`, import.meta.url), { recursive: true, encoding: "utf8" })
+        .filter((name) => name.endsWith(".ts") && regularExpression.test(codeOf(`${directory}/${name}`)))
+    )
+    assert.deepStrictEqual(matching, ["internal/target.ts"])
+  })
 
   const flush = { finishFlush: Zlib.constants.Z_SYNC_FLUSH }
   const hello = Zlib.deflateRawSync("Hello", flush).subarray(0, -4)

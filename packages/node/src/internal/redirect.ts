@@ -35,8 +35,10 @@ export const next = (
 
 // Node reads a header as Latin-1, and a URL parser has characters in UTF-8: what a server writes beyond ASCII would be asked for in
 // other octets than its own.
-const inOctets = (location: string): string =>
-  location.replace(/[\u0080-\u00ff]/g, (octet) => `%${octet.charCodeAt(0).toString(16).toUpperCase()}`)
+const inOctets = (location: string): string => Array.from(location, inAscii).join("")
+
+const inAscii = (octet: string): string =>
+  octet < "\u0080" ? octet : `%${octet.charCodeAt(0).toString(16).toUpperCase()}`
 
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
