@@ -84,7 +84,9 @@ describe("What an admission that is no admission gets", () => {
           const { headers, rest, status } = yield* exchange(port, request())
           assert.deepStrictEqual([status, rest.length, [...headers.keys()]], [500, 0, ["connection", "content-length"]])
           yield* Fiber.interrupt(fiber)
-          assert.deepStrictEqual(logs.map(({ level }) => level), ["Error"])
+          assert.deepStrictEqual(logs.map(({ level, message }) => [level, message]), [
+            ["Error", "WebSocket admission failed"]
+          ])
           assert.include(String(logs[0]?.errors[0]), blamed)
         })
       ))
@@ -110,7 +112,7 @@ describe("What an admission that is no admission gets", () => {
           assert.deepStrictEqual([status, rest.length, [...headers.keys()]], [500, 0, ["connection", "content-length"]])
           yield* Fiber.interrupt(fiber)
           assert.deepStrictEqual(logs.map(({ level, message }) => [level, message]), [
-            ["Error", "WebSocket handler failed"]
+            ["Error", "WebSocket admission failed"]
           ])
           assert.strictEqual(String(logs[0]?.errors[0]), "Error: secret")
         })
@@ -126,7 +128,7 @@ describe("What an admission that is no admission gets", () => {
         assert.strictEqual((yield* exchange(port, request())).status, 500)
         yield* Fiber.interrupt(fiber)
         assert.deepStrictEqual(logs.map(({ errors, level, message }) => [level, message, errors]), [
-          ["Error", "WebSocket handler failed", ["Interrupt"]]
+          ["Error", "WebSocket admission failed", ["Interrupt"]]
         ])
       })
     ))
@@ -140,7 +142,7 @@ describe("What an admission that is no admission gets", () => {
         assert.strictEqual((yield* exchange(port, request())).status, 500)
         yield* Fiber.interrupt(fiber)
         assert.deepStrictEqual(logs.map(({ level, message }) => [level, message]), [
-          ["Error", "WebSocket handler failed"]
+          ["Error", "WebSocket admission failed"]
         ])
         assert.instanceOf(logs[0]?.errors[0], ReadError)
       })
@@ -250,7 +252,9 @@ describe("An admission", () => {
         })
         assert.strictEqual((yield* exchange(port, request())).status, 500)
         yield* Fiber.interrupt(fiber)
-        assert.deepStrictEqual(logs.map(({ level }) => level), ["Error"])
+        assert.deepStrictEqual(logs.map(({ level, message }) => [level, message]), [
+          ["Error", "WebSocket admission failed"]
+        ])
       })
     ))
 

@@ -135,10 +135,9 @@ describe("R24: pages of another origin", () => {
         const { rest, status: answer } = yield* exchange(port, request(pages("https://elsewhere.test")))
         assert.deepStrictEqual([answer, rest.length], [500, 0])
         assert.strictEqual(yield* status(port, pages(undefined)), 101)
-        assert.deepStrictEqual(logs.map(({ errors, level }) => [level, String(errors[0])]), [[
-          "Error",
-          "Error: secret"
-        ]])
+        assert.deepStrictEqual(logs.map(({ errors, level, message }) => [level, message, String(errors[0])]), [
+          ["Error", "WebSocket admission failed", "Error: secret"]
+        ])
       })
     ))
 })

@@ -195,7 +195,7 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     const rejected = reject(arrival, internalServerError)
     // Nobody has interrupted it but itself, as who joins a fiber does that was interrupted: as an end it would not be told.
     return Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
-      ? Effect.andThen(rejected, logFailure(exit.cause))
+      ? Effect.andThen(rejected, logFailure(exit.cause, "admission"))
       : rejected
   }
 }
@@ -230,7 +230,10 @@ const stay = Effect.onExit(
 const tookTooLong = () => new Refusal({ status: 503, body: "it took too long to find out who may connect\n" })
 
 const logExit = (exit: Exit.Exit<unknown, unknown>, stage: Stage): Effect.Effect<void> =>
-  Exit.isSuccess(exit) ? Effect.void : logUnlessEnd(exit.cause, stage)
+  Exit.isSuccess(exit)
+    ? Effect.void
+    // The handler runs when the connection is open.
+    : logUnlessEnd(exit.cause, stage, stage === "Unopened" ? "admission" : "handler")
 
 // Named by OpenTelemetry's semantic conventions. Not the query, nor any other header: there may be secrets in them.
 const traced = <A, E, R>(

@@ -43,11 +43,14 @@ export const errorOf = (reason: Cause.Reason<unknown>): unknown => {
   }
 }
 
-/** Logs why a connection's fiber failed: what may be expected at that stage is no news. */
-export const logUnlessEnd = (cause: Cause.Cause<unknown>, stage: Stage): Effect.Effect<void> =>
+/** Logs why a connection's fiber failed, and what of it did: what may be expected at that stage is no news. */
+export const logUnlessEnd = (cause: Cause.Cause<unknown>, stage: Stage, what?: Failing): Effect.Effect<void> =>
   // Each of them: a bug beside the end of the connection, in a finalizer say, is still one. Effect makes defects of the failures
   // next to it.
-  failsOnlyOf(cause, (error) => isExpected(error, stage)) ? logEnd(cause) : logFailure(cause)
+  failsOnlyOf(cause, (error) => isExpected(error, stage)) ? logEnd(cause) : logFailure(cause, what)
+
+/** Whose fault it may be: who decides by the request whether it may connect comes before the handler. */
+export type Failing = "admission" | "handler"
 
 /** Whether that holds for all that was thrown or failed with, interruptions aside. */
 export const failsOnlyOf = (cause: Cause.Cause<unknown>, holds: (error: unknown) => boolean): boolean =>
@@ -64,8 +67,8 @@ export const endsAsExpected = (exit: Exit.Exit<unknown, unknown>, stage: Stage):
 export const logEnd = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   Effect.logDebug("WebSocket connection ended", cause)
 
-export const logFailure = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
-  Effect.logError("WebSocket handler failed", cause)
+export const logFailure = (cause: Cause.Cause<unknown>, what: Failing = "handler"): Effect.Effect<void> =>
+  Effect.logError(`WebSocket ${what} failed`, cause)
 
 /** Whether it is the end of a connection that is over, or a refusal of one that was not opened. */
 export const isExpected = (error: unknown, stage: Stage): boolean =>

@@ -176,7 +176,7 @@ export class Reception implements Swept {
 
   private turnDown(arrival: Arrival, response: OpeningHandshake.Response, cause: Cause.Cause<RequestError>): void {
     this.meter?.refused(response.status)
-    const told = Effect.andThen(reject(arrival, response), logUnlessEnd(cause, "Unopened"))
+    const told = Effect.andThen(reject(arrival, response), logUnlessEnd(cause, "Unopened", "admission"))
     this.fork(Effect.ensuring(told, Effect.sync(() => this.left())))
   }
 }
