@@ -13,6 +13,7 @@ import { ChatServer, enter, join, listen, members, say, visit } from "./support/
 import { Chromium, isMissing, openPage } from "./support/chromium.ts"
 import * as Examples from "./support/examples.ts"
 import { click, see } from "./support/page.ts"
+import * as Relay from "./support/relay.ts"
 
 const live = { excludeTestServices: true, timeout: "60 seconds" } as const
 
@@ -164,6 +165,39 @@ describe.skipIf(isMissing)("the chat's page, in Chromium", () => {
           "half a sen"
         )
       }))
+
+    describe("when nothing comes any more, though nobody has ended the connection", () => {
+      const silent = Effect.gen(function*() {
+        const { host } = yield* ChatServer
+        const relay = yield* Relay.make(Number(host.split(":")[1]))
+        const page = yield* openPage
+        yield* Effect.promise(() => page.clock.install())
+        yield* Effect.promise(() => page.goto(`http://127.0.0.1:${relay.port}`))
+        yield* join(page, "Ada", "silence")
+        yield* relay.stall("server")
+        const now = yield* Effect.promise(() => page.evaluate(() => Date.now()))
+        yield* Effect.promise(() => page.clock.pauseAt(now + 12_000))
+        yield* see(page, "#chat-status", /^Reconnecting in/)
+        yield* see(page, "#chat-log .event", "The connection was lost.")
+        return page
+      })
+
+      it.effect("reconnects", () =>
+        Effect.gen(function*() {
+          const page = yield* silent
+          yield* Effect.promise(() => page.clock.resume())
+          yield* see(page, "#chat-status", "Connected")
+          yield* say(page, "back again")
+          yield* see(page, "#chat-log .entry", entry("Ada", "back again"))
+        }))
+
+      it.effect("can be left", () =>
+        Effect.gen(function*() {
+          const page = yield* silent
+          yield* click(page, "Leave")
+          yield* see(page, "#chat-status", "Not joined")
+        }))
+    })
 
     it.effect.each(["waits", "dials"] as const)(
       "can be left while it %s to reconnect",

@@ -1,5 +1,6 @@
 /**
- * A connection to the chat that is made again when it is lost: at first after half a second, then after ever longer.
+ * A connection to the chat that is made again when it is lost: at first after half a second, then after ever longer. It is lost, too,
+ * when nothing comes: a page can send no pings, and of a server or a network that is gone without a word the browser knows nothing.
  *
  * @param {URL} url
  * @param {{
@@ -13,25 +14,45 @@
 export const connect = (url, { onEnd, onLost, onMessage, onOpen }) => {
   let socket
   let retry
+  let silence
   let attempts = 0
   let isOver = false
 
   const dial = () => {
+    const abandoned = new AbortController()
+    const { signal } = abandoned
+    const awaitNext = () => {
+      clearTimeout(silence)
+      silence = setTimeout(() => {
+        // Its own end would wait for the server.
+        abandoned.abort()
+        socket.close()
+        dialAgain()
+      }, longestSilence)
+    }
     socket = new WebSocket(url)
-    socket.addEventListener("open", onOpen)
+    awaitNext()
+    socket.addEventListener("open", onOpen, { signal })
     socket.addEventListener("message", ({ data }) => {
+      awaitNext()
       // Not as soon as it is open: a server that takes connections and ends them is not to be pressed.
       attempts = 0
       onMessage(JSON.parse(data))
-    })
+    }, { signal })
     socket.addEventListener("close", ({ code, reason }) => {
+      clearTimeout(silence)
       // Closed before it was open, it has no code that would say so.
       if (isOver) return onEnd(1000, "")
       if (finalCodes.has(code)) return onEnd(code, reason)
-      const wait = delay(attempts++)
-      onLost(wait)
-      retry = setTimeout(dial, wait)
-    })
+      dialAgain()
+    }, { signal })
+  }
+
+  const dialAgain = () => {
+    socket = undefined
+    const wait = delay(attempts++)
+    onLost(wait)
+    retry = setTimeout(dial, wait)
   }
   dial()
 
@@ -40,8 +61,9 @@ export const connect = (url, { onEnd, onLost, onMessage, onOpen }) => {
     close: () => {
       isOver = true
       clearTimeout(retry)
+      clearTimeout(silence)
       // Who waits for the next attempt has nothing to close.
-      if (socket.readyState === WebSocket.CLOSED) onEnd(1000, "")
+      if (socket === undefined) onEnd(1000, "")
       else socket.close(1000)
     }
   }
@@ -49,6 +71,9 @@ export const connect = (url, { onEnd, onLost, onMessage, onOpen }) => {
 
 /** Refused: the same would be refused again. */
 const finalCodes = new Set([1003, 1007, 1008, 1009])
+
+// The server says something once a second, from the welcome on.
+const longestSilence = 10_000
 
 const firstDelay = 500
 const longestDelay = 15_000
