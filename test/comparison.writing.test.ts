@@ -3,10 +3,11 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
+import { until } from "../packages/node/test/support/turns.ts"
 import { clients, servers } from "./support/columns.ts"
 import { asClient, asServer, closed, type Connected, outcomeOf } from "./support/comparing.ts"
 import * as Raw from "./support/rawFrames.ts"
-import { settled, until } from "./support/settled.ts"
+import { settled } from "./support/settled.ts"
 
 type Connecting = Effect.Effect<Connected, unknown, Scope.Scope>
 

@@ -9,10 +9,10 @@ import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { until } from "../packages/node/test/support/turns.ts"
 import { start } from "./support/childProcess.ts"
 import { timeout } from "./support/examples.ts"
 import { freePort } from "./support/freePort.ts"
-import { until } from "./support/settled.ts"
 
 const program = fileURLToPath(new URL("support/ledgerServer.ts", import.meta.url))
 

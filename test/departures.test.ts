@@ -9,11 +9,11 @@ import * as Metric from "effect/Metric"
 import * as TestClock from "effect/testing/TestClock"
 import { createServer, type Server } from "node:http"
 import * as http from "../packages/node/test/support/http.ts"
+import { turn, until } from "../packages/node/test/support/turns.ts"
 import { Gauge, report, show } from "./support/memory.ts"
 import * as Raw from "./support/rawFrames.ts"
 import * as RawPeer from "./support/rawPeer.ts"
 import { resources } from "./support/resources.ts"
-import { turn, until } from "./support/settled.ts"
 
 /** How a client leaves, in equal parts. The clean ones close on their own, or agree when they are asked to leave. */
 const ways = ["closes", "is reset", "ends", "is silent", "agrees", "is reset", "ends", "is silent"] as const

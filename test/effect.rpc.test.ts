@@ -21,8 +21,8 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as SocketServer from "effect/socket/SocketServer"
 import * as Stream from "effect/Stream"
+import { turn } from "../packages/node/test/support/turns.ts"
 import * as Relay from "./support/relay.ts"
-import { turn } from "./support/settled.ts"
 
 class Procedures extends RpcGroup.make(
   Rpc.make("Upper", { payload: { text: Schema.String }, success: Schema.String, error: Schema.Literal("empty") }),

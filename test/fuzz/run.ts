@@ -2,7 +2,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { turn } from "../support/settled.ts"
+import { turn } from "../../packages/node/test/support/turns.ts"
 import type { Coverage } from "./coverage.ts"
 import { minimise } from "./minimise.ts"
 import { Random } from "./random.ts"

@@ -1,6 +1,6 @@
 /** What nobody has caught: it belongs to the input that was being tried. */
 import * as Effect from "effect/Effect"
-import { turn } from "../support/settled.ts"
+import { turn } from "../../packages/node/test/support/turns.ts"
 
 /** Dies, after the check, of what it left behind in the process. */
 export const guarded = (check: Effect.Effect<void>): Effect.Effect<void> =>

@@ -12,8 +12,9 @@ import * as TestClock from "effect/testing/TestClock"
 import { createServer } from "node:net"
 import { listen } from "./support/http.ts"
 import { gone, proper, serve as serveRaw } from "./support/rawServer.ts"
-import { assertReason, closed, open, reasonOf, serve, settle, texts } from "./support/sockets.ts"
+import { assertReason, closed, open, reasonOf, serve, texts } from "./support/sockets.ts"
 import { assertWaiting, park } from "./support/streams.ts"
+import { manyTurns } from "./support/turns.ts"
 
 const connected = Effect.gen(function*() {
   const { accepted, url } = yield* serve
@@ -113,7 +114,7 @@ describe("closing a socket of WebsocketSocket", () => {
     Effect.gen(function*() {
       const { accepted, reader, socket, writer } = yield* closedUnheard
       const writing = yield* park(writer.write("late"))
-      yield* settle
+      yield* manyTurns
       yield* TestClock.adjust("999 millis")
       yield* assertWaiting(writing)
       assertReason(yield* reasonOf(reader.pull), closed(4000, "enough"))
@@ -235,7 +236,7 @@ describe("closing a socket of WebsocketSocket", () => {
       const pulling = yield* park(reasonOf(reader.pull))
       // As many as no socket holds.
       const writing = yield* park(reasonOf(Effect.replicateEffect(write("a".repeat(64 * 1024)), 300)))
-      yield* settle
+      yield* manyTurns
       yield* assertWaiting(writing)
       yield* reader.close()
       assertReason(yield* Fiber.join(pulling), closed(1006))

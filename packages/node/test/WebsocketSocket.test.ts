@@ -17,12 +17,12 @@ import {
   type OpenReader,
   reasonOf,
   serve,
-  settle,
   take,
   texts
 } from "./support/sockets.ts"
 import { Steps } from "./support/stepping.ts"
 import { assertWaiting, park } from "./support/streams.ts"
+import { manyTurns } from "./support/turns.ts"
 
 /** A socket to a server, and the server's end of its first connection. */
 const connected = Effect.gen(function*() {
@@ -91,7 +91,7 @@ describe("WebsocketSocket.toSocket", () => {
       const { write, writeAll } = yield* socket.writer
       for (const name of ["first", "second"]) {
         const writes = [yield* park(write(name)), yield* park(writeAll(["and", "more"]))]
-        yield* settle
+        yield* manyTurns
         yield* Effect.forEach(writes, assertWaiting)
         const reader = yield* open(socket)
         const server = yield* accepted
@@ -171,7 +171,7 @@ describe("WebsocketSocket.toSocket", () => {
     Effect.gen(function*() {
       const { server, writer } = yield* connected
       const writing = yield* Effect.forkChild(Effect.forEach(Array.from({ length: count }), () => writer.write(large)))
-      yield* settle
+      yield* manyTurns
       yield* assertWaiting(writing)
       assert.strictEqual((yield* texts(server, count)).join("").length, count * large.length)
       yield* Fiber.join(writing)
@@ -183,7 +183,7 @@ describe("WebsocketSocket.toSocket", () => {
       const sending = yield* Effect.forkChild(
         Effect.forEach(Array.from({ length: count }), () => server.ws.send(large))
       )
-      yield* settle
+      yield* manyTurns
       yield* assertWaiting(sending)
       assert.strictEqual((yield* take(reader.pull, count)).join("").length, count * large.length)
       yield* Fiber.join(sending)
@@ -204,7 +204,7 @@ describe("WebsocketSocket.toSocket", () => {
           Array.from({ length: count }),
           (_, i) => Effect.forkChild(writer.write(`${i}`.padEnd(large.length)))
         )
-        yield* settle
+        yield* manyTurns
         const waiting = writes.flatMap((fiber, i) => (fiber.pollUnsafe() === undefined ? [i] : []))
         assert.isNotEmpty(waiting)
         yield* end(server, reader)

@@ -11,6 +11,8 @@ import type { Socket } from "node:net"
 import { type Changes, dial, parse, request } from "./http.ts"
 import { takeBytes } from "./streams.ts"
 
+export { manyTurns, turn, until } from "./turns.ts"
+
 export const local = { host: "127.0.0.1", port: 0 }
 
 export type Options = Partial<WebsocketServer.Options>
@@ -101,19 +103,6 @@ export const hold = () => Effect.never
 /** Sends everything back until the connection ends. */
 export const echo: WebsocketServer.Handler<void, unknown, never> = (ws) =>
   Effect.forever(Effect.flatMap(ws.receive, (message) => ws.send(message)))
-
-/** Waits until something holds, turn by turn of the event loop: all ends are of this process. */
-export const until = (holds: () => boolean): Effect.Effect<void> =>
-  Effect.suspend(() => (holds() ? Effect.void : Effect.andThen(turn, until(holds))))
-
-/** One turn of the event loop. */
-export const turn: Effect.Effect<void> = Effect.callback<void>((resume) => {
-  const immediate = setImmediate(() => resume(Effect.void))
-  return Effect.sync(() => clearImmediate(immediate))
-})
-
-/** Many turns of the event loop: what is on its way between two ends of this process has come by then. */
-export const manyTurns: Effect.Effect<void> = Effect.asVoid(Effect.replicateEffect(turn, 50))
 
 export interface Log {
   readonly level: string

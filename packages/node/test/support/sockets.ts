@@ -70,8 +70,3 @@ export const closed = (code: number, closeReason = "") => ({ _tag: "SocketCloseE
 /** Holds a reason to have these fields. */
 export const assertReason = (reason: Socket.SocketErrorReason, expected: object): void =>
   assert.deepInclude(Object.fromEntries(Object.entries(reason)), expected)
-
-/** More turns of the event loop than anything takes that has happened already at both ends of a connection. */
-export const settle: Effect.Effect<void> = Effect.promise(async () => {
-  for (let turn = 0; turn < 50; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
-})
