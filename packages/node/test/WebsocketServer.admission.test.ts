@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import { ReadError } from "@websocket-stream/node/WebsocketError"
 import * as WebsocketRequest from "@websocket-stream/node/WebsocketRequest"
+import type * as WebsocketUpgrade from "@websocket-stream/node/WebsocketUpgrade"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -9,6 +10,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { dial, exchange, request } from "./support/http.ts"
 import { refusal } from "./support/refusal.ts"
 import { admitting, knock, logging, serving, until } from "./support/server.ts"
+import { mistyped } from "./support/streams.ts"
 
 const neverOpened = () => Effect.die("a handler was run for a client that was not admitted")
 
@@ -240,6 +242,26 @@ describe("An admission", () => {
       }
       const { headers } = yield* knock(port, { line: "GET /?speaks=b HTTP/1.1" })
       assert.strictEqual(headers.get("set-cookie"), "speaks=b")
+    }))
+
+  it.live("has a number in the 101 as in a Refusal, for a caller without types", () =>
+    Effect.gen(function*() {
+      const said = mistyped<Pick<WebsocketUpgrade.Options, "headers">>({}, { headers: [["X-Seat", 7]] })
+      const { port } = yield* admitting({
+        handler: () => Effect.void,
+        admit: Effect.flatMap(WebsocketRequest.WebsocketRequest, ({ path }) =>
+          path === "/" ? Effect.void : new WebsocketRequest.Refusal({ status: 403, ...said })),
+        answer: () =>
+          said
+      })
+      const responses = [
+        yield* knock(port, {}),
+        yield* exchange(port, request({ line: "GET /b HTTP/1.1" }))
+      ]
+      assert.deepStrictEqual(responses.map(({ headers, status }) => [status, headers.get("x-seat")]), [
+        [101, "7"],
+        [403, "7"]
+      ])
     }))
 
   it.live("R17: gets the client a 500 for a header of the 101 that would end its line, and an error in the log", () =>

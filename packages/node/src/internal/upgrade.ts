@@ -245,7 +245,7 @@ const formatAccepted = (headers: OpeningHandshake.HeaderLines): Uint8Array => {
   let length = switching.length + lineEnd.length
   for (let i = 0; i < lines; i++) {
     const line = headers[i]!
-    length += line[0].length + colon.length + line[1].length + lineEnd.length
+    length += line[0].length + colon.length + textOf(line[1]).length + lineEnd.length
   }
   const bytes = Buffer.allocUnsafe(length)
   let at = write(switching, bytes, 0)
@@ -253,12 +253,15 @@ const formatAccepted = (headers: OpeningHandshake.HeaderLines): Uint8Array => {
     const line = headers[i]!
     at = write(line[0], bytes, at)
     at = write(colon, bytes, at)
-    at = write(line[1], bytes, at)
+    at = write(textOf(line[1]), bytes, at)
     at = write(lineEnd, bytes, at)
   }
   write(lineEnd, bytes, at)
   return bytes
 }
+
+// Of a caller without types it may be a number, as Node takes them. What is a string already costs nothing.
+const textOf = (value: unknown): string => typeof value === "string" ? value : String(value)
 
 const switching = "HTTP/1.1 101 Switching Protocols\r\n"
 const colon = ": "
