@@ -198,7 +198,7 @@ export class Websocket extends Context.Service<Websocket, {
    * Closes the connection, and waits for the peer to agree: succeeds with what it said, 1005 if that was nothing and 1006 if it
    * said nothing within the close deadline: it has no longer where the waiting is interrupted. Closing again waits for the same
    * end. Fails with `Encode`, and leaves the connection open, for a code that may not be sent and for a reason of more than 123
-   * bytes; 1005 is a Close frame without a code.
+   * bytes, to which core's `Close.fitting` cuts one; 1005 is a Close frame without a code.
    *
    * From the first message on that still comes and that nobody waits for, all are dropped: what is received has no gap, also where
    * a server that closes has asked the peer to leave. One that is being received in pieces goes on: who closes in the

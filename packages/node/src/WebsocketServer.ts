@@ -41,7 +41,8 @@ export type Address =
  * is no failure. Where a tracer was provided it runs in a span, `websocket.handler`; without one that would only weigh.
  *
  * Its scope ends before the peer is told: a finalizer may still send, and who has something to undo at once, such as to leave a room,
- * does not wait for a peer that is slow to agree.
+ * does not wait for a peer that is slow to agree. Where the peer, or a server that closes, has sent a Close frame before, nothing can
+ * be sent any more: what is to be said when the server closes is to be said before its scope, or that of `run`, ends.
  *
  * The end of its client does not interrupt it: there may be messages yet to receive, and `receive` fails behind the last of them. A
  * handler that waits for something else has `closed` to look at, without which it stays, and counts among `maxConnections`, until a
