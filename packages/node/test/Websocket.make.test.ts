@@ -11,11 +11,12 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { duplexPair } from "node:stream"
-import { asText, closeFrame } from "./support/frames.ts"
+import { noise } from "../../core/test/support/bytes.ts"
+import { asText, closeFrame, decode } from "./support/frames.ts"
 import * as Pairs from "./support/pairs.ts"
 import { Scripted } from "./support/scripted.ts"
 import { reasonOf } from "./support/streams.ts"
-import { brief, streams } from "./support/websockets.ts"
+import { brief, deflated, scripted, streams, withoutTakeover } from "./support/websockets.ts"
 
 describe("Websocket.make", () => {
   it.live("takes the stream over: its own operations fail with Busy, those that wait as well", () =>
@@ -145,6 +146,48 @@ describe("Websocket.make", () => {
       const ws = yield* Websocket.make(stream, { closeDeadline: 0 })
       assert.deepInclude((yield* Effect.flip(ws.receive)).reason, { _tag: "Closed", by: "Us" })
       yield* ws.closed
+    }))
+
+  it.effect("takes what the range of an option begins and ends with, and nothing beyond or between", () =>
+    Effect.gen(function*() {
+      const ranges: ReadonlyArray<readonly [option: string, from: number, to: number, of: (value: number) => object]> =
+        [
+          ["receiveBuffer", 1, Number.MAX_SAFE_INTEGER, (receiveBuffer) => ({ receiveBuffer })],
+          ["compression.threshold", 0, Number.MAX_SAFE_INTEGER, (threshold) => ({ compression: { threshold } })],
+          ["compression.level", 0, 9, (level) => ({ compression: { level } })],
+          ["compression.memLevel", 1, 9, (memLevel) => ({ compression: { memLevel } })]
+        ]
+      for (const [name, from, to, of] of ranges) {
+        for (const value of [from, to]) yield* scripted(of(value))
+        for (const value of [from - 1, to + 1, from + 0.5, Number.NaN]) {
+          const { option } = yield* Effect.flip(scripted(of(value)))
+          assert.strictEqual(option, name, `${value}`)
+        }
+      }
+      assert.strictEqual((yield* Effect.flip(scripted({ closeDeadline: -1 }))).option, "closeDeadline")
+    }))
+
+  it.effect("RFC 7692 7.2.1: compresses by the level and the memory that it is told, and by zlib's own otherwise", () =>
+    Effect.gen(function*() {
+      const payload = Buffer.from(noise(6000, 7)).toString("hex")
+      const seen = new Set<string>()
+      for (const settings of [{}, { level: 0 }, { level: 1 }, { memLevel: 1 }]) {
+        const { duplex, ws } = yield* scripted({ ...withoutTakeover, compression: settings })
+        yield* ws.send(payload)
+        yield* Effect.yieldNow
+        const [frame] = decode("server", duplex.sentBytes, true)
+        assert.deepStrictEqual(Buffer.from(frame!.payload), Buffer.from(deflated(Buffer.from(payload), settings)))
+        seen.add(Buffer.from(frame!.payload).toString("hex"))
+      }
+      assert.strictEqual(seen.size, 4)
+    }))
+
+  it.effect("compresses what is as long as the default threshold, and nothing shorter", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted(withoutTakeover)
+      for (const length of [1023, 1024]) yield* ws.send("x".repeat(length))
+      yield* Effect.yieldNow
+      assert.deepStrictEqual(decode("server", duplex.sentBytes, true).map(({ rsv1 }) => rsv1), [false, true])
     }))
 
   it.live("refuses a stream that was taken over, one that is not ours, and options out of range", () =>

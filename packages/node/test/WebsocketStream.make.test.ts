@@ -152,6 +152,10 @@ describe("options", () => {
     ["limits.maxFrameSize", { role: "server", limits: { maxFrameSize: -1 } }],
     ["limits.maxFrameSize", { role: "client", limits: { maxFrameSize: 1.5 } }],
     ["limits.maxFrameSize", { role: "client", limits: { maxFrameSize: Infinity } }],
+    ["linger", { role: "server", linger: -1 }],
+    ["turnSize", { role: "server", turnSize: 1023 }],
+    ["turnSize", { role: "server", turnSize: 2 ** 30 + 1 }],
+    ["turnSize", { role: "client", turnSize: 1024.5 }],
     ["duplex", { role: "server" }, duplexPair({ readableObjectMode: true })[0]],
     ["duplex", { role: "server" }, duplexPair({ writableObjectMode: true })[0]],
     ["duplex", { role: "server" }, duplexPair({ encoding: "utf8" })[0]]
@@ -172,6 +176,15 @@ describe("options", () => {
         assert.isNull(duplex.readableFlowing)
       })
   )
+
+  it.effect("a turn may be as small and as large as it says", () =>
+    Effect.gen(function*() {
+      for (const turnSize of [1024, 2 ** 30]) {
+        const { duplex, stream } = yield* scripted({ role: "server", turnSize })
+        duplex.push(encode("server", text("there")))
+        assert.strictEqual(asText(yield* stream.read), "there")
+      }
+    }))
 })
 
 describe("make on a stream that another took over", () => {

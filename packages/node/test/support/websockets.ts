@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { duplexPair } from "node:stream"
-import { constants, deflateRawSync } from "node:zlib"
+import { constants, deflateRawSync, type ZlibOptions } from "node:zlib"
 import { Scripted } from "./scripted.ts"
 import { make } from "./streams.ts"
 
@@ -35,8 +35,8 @@ export const streams = Effect.gen(function*() {
 export const brief: Websocket.Options = { closeDeadline: "100 millis" }
 
 /** A message as RFC 7692 7.2.1 has it compressed. */
-export const deflated = (payload: Uint8Array): Uint8Array =>
-  deflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
+export const deflated = (payload: Uint8Array, options?: ZlibOptions): Uint8Array =>
+  deflateRawSync(payload, { ...options, finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
 
 /** A server's, over a scripted stream. Its scope waits for nobody. */
 export const scripted = Effect.fnUntraced(function*(
