@@ -329,8 +329,13 @@ describe("How long a connection may live", () => {
     Effect.gen(function*() {
       const { opened, url } = yield* watched({ maxLife: "1 hour", heartbeat: "1 hour", idleDeadline: "1 day" })
       const ws = yield* WebsocketClient.connect(url)
-      const { ended } = yield* opened
-      yield* TestClock.adjust("59 minutes")
+      const { ended, socket } = yield* opened
+      yield* TestClock.adjust("30 minutes")
+      // Which gets it no more time.
+      const before = socket.bytesRead
+      yield* ws.send("still here")
+      yield* until(() => socket.bytesRead > before)
+      yield* TestClock.adjust("29 minutes")
       assert.isFalse(Deferred.isDoneUnsafe(ended))
       yield* TestClock.adjust("1 minute")
       assert.deepInclude(yield* reasonOf(ws.receive), {
@@ -343,14 +348,15 @@ describe("How long a connection may live", () => {
       assert.deepInclude(yield* reasonOf(Deferred.await(ended)), { _tag: "Closed", by: "Us", code: 1001 })
     }))
 
-  it.effect("a peer that does not want to know is cut then", () =>
+  it.effect("a peer that does not want to know is cut then, when it has had its time to answer", () =>
     Effect.gen(function*() {
       const { opened, port } = yield* watched({ maxLife: "1 hour", idleDeadline: "1 day" })
       yield* knock(port)
       const { ended } = yield* opened
       yield* TestClock.adjust("1 hour")
+      yield* TestClock.adjust("4 seconds")
       assert.isFalse(Deferred.isDoneUnsafe(ended))
-      yield* TestClock.adjust("10 seconds")
+      yield* TestClock.adjust("6 seconds")
       const reason = yield* reasonOf(Deferred.await(ended))
       assert.deepInclude(reason, timedOut)
       assert.include(reason._tag === "Io" && reason.cause.message, "the peer did not close for 5s")
