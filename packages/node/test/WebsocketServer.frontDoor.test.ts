@@ -242,6 +242,20 @@ describe("R26: a client that has sent nothing", () => {
       assert.strictEqual(Buffer.from(yield* answer).toString(), requestTimeout)
     }))
 
+  it.effect("is forgotten when it leaves: at the deadline others are answered, and the server can close", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const { port } = yield* Effect.provideService(listening({ handshakeDeadline: "10 seconds" }), Scope.Scope, scope)
+      const leaving = yield* dial(port)
+      const answer = takeAll(yield* dial(port))
+      leaving.resume().end()
+      yield* event(leaving, "close")
+      yield* arrival(port)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(Buffer.from(yield* answer).toString(), requestTimeout)
+      yield* Scope.close(scope, Exit.void)
+    }))
+
   it.live("is cut when the server closes, and nobody waits for it", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
