@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Close from "@websocket-stream/core/Close"
 import * as Frame from "@websocket-stream/core/Frame"
+import type * as Limits from "@websocket-stream/core/Limits"
 import * as Opcode from "@websocket-stream/core/Opcode"
+import type { Role } from "@websocket-stream/core/Role"
 import * as Websocket from "@websocket-stream/node/Websocket"
 import * as WebsocketStream from "@websocket-stream/node/WebsocketStream"
 import * as Arr from "effect/Array"
@@ -12,11 +14,27 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { duplexPair } from "node:stream"
 import { noise } from "../../core/test/support/bytes.ts"
-import { asText, closeFrame, decode } from "./support/frames.ts"
+import { asText, closeFrame, decode, encode } from "./support/frames.ts"
 import * as Pairs from "./support/pairs.ts"
 import { Scripted } from "./support/scripted.ts"
-import { reasonOf } from "./support/streams.ts"
-import { brief, deflated, scripted, streams, withoutTakeover } from "./support/websockets.ts"
+import { make, reasonOf, turns } from "./support/streams.ts"
+import { brief, deflated, scripted, streams, withoutTakeover, type Ws } from "./support/websockets.ts"
+
+/** An end with limits of its own. */
+const limited = Effect.fnUntraced(function*(role: Role, limits: Limits.Options) {
+  const duplex = new Scripted()
+  const ws = yield* Websocket.make(yield* make(duplex, { role, limits }), { closeDeadline: 0 })
+  return { duplex, ws }
+})
+
+const begun = Frame.make(Opcode.Binary, new Uint8Array(75), { fin: false })
+
+/** Which rule what the peer sent has broken, unless it is a message. */
+const violationOf = ({ receive }: Ws) =>
+  Effect.match(receive, {
+    onFailure: ({ reason }) => reason._tag === "Protocol" ? reason.error.reason._tag : reason._tag,
+    onSuccess: () => undefined
+  })
 
 describe("Websocket.make", () => {
   it.live("takes the stream over: its own operations fail with Busy, those that wait as well", () =>
@@ -146,6 +164,35 @@ describe("Websocket.make", () => {
       const ws = yield* Websocket.make(stream, { closeDeadline: 0 })
       assert.deepInclude((yield* Effect.flip(ws.receive)).reason, { _tag: "Closed", by: "Us" })
       yield* ws.closed
+    }))
+
+  it.effect("each keeps to the limits of its own stream, whoever was made behind it", () =>
+    Effect.gen(function*() {
+      const bounds = [
+        [{ maxMessageSize: 100 }, "MessageTooLarge"],
+        [{ maxMessageSize: 200 }, undefined],
+        [{ maxFragments: 1 }, "TooManyFragments"],
+        [{ maxFragments: 2 }, undefined],
+        [{ maxHeldBytes: 1 }, "TooMuchHeld"]
+      ] as const
+      for (const role of ["server", "client"] as const) {
+        const all = yield* Effect.forEach(bounds, ([limits, fails]) =>
+          Effect.map(limited(role, limits), ({ duplex, ws }) => ({ duplex, fails, ws })))
+        for (const { duplex, fails, ws } of all) {
+          duplex.push(encode(role, begun, Frame.make(Opcode.Continuation, begun.payload)))
+          assert.strictEqual(yield* violationOf(ws), fails)
+        }
+      }
+    }))
+
+  it.effect("what unfinished messages hold counts for all together, whatever limits each has", () =>
+    Effect.gen(function*() {
+      const holding = yield* limited("client", { maxHeldBytes: 1_000_000 })
+      holding.duplex.push(encode("client", begun))
+      yield* turns
+      const { duplex, ws } = yield* limited("server", { maxHeldBytes: 100 })
+      duplex.push(encode("server", begun, Frame.make(Opcode.Continuation, new Uint8Array(0))))
+      assert.strictEqual(yield* violationOf(ws), "TooMuchHeld")
     }))
 
   it.effect("takes what the range of an option begins and ends with, and nothing beyond or between", () =>
