@@ -76,3 +76,21 @@ it.effect("nor is one that takes a little at a time and says nothing: no ping ge
     }
     assert.isFalse(server.destroyed)
   }))
+
+it.live("one that has ended its side and takes nothing is left alone for linger behind the handler, and cut", () =>
+  Effect.gen(function*() {
+    const began = yield* Deferred.make<Socket>()
+    const { port } = yield* servingByNode((ws, socket) =>
+      Effect.gen(function*() {
+        // More than the system takes of it.
+        yield* ws.send(new Uint8Array(64 * 1024 * 1024))
+        yield* Deferred.succeed(began, socket)
+        yield* Effect.exit(ws.receive)
+      }), { linger: "50 millis", closeDeadline: "5 minutes" })
+    const { socket: client } = yield* knock(port)
+    client.pause()
+    const server = yield* Deferred.await(began)
+    client.end()
+    yield* until(() => server.destroyed)
+    assert.isAbove(server.writableLength, 0)
+  }))
