@@ -17,7 +17,7 @@ import { noise } from "../../core/test/support/bytes.ts"
 import { asText, closeFrame, decode, encode } from "./support/frames.ts"
 import * as Pairs from "./support/pairs.ts"
 import { Scripted } from "./support/scripted.ts"
-import { make, reasonOf, turns } from "./support/streams.ts"
+import { assertClosed, make, reasonOf, scripted as scriptedStream, turns } from "./support/streams.ts"
 import { brief, deflated, scripted, streams, withoutTakeover, type Ws } from "./support/websockets.ts"
 
 /** An end with limits of its own. */
@@ -164,6 +164,13 @@ describe("Websocket.make", () => {
       const ws = yield* Websocket.make(stream, { closeDeadline: 0 })
       assert.deepInclude((yield* Effect.flip(ws.receive)).reason, { _tag: "Closed", by: "Us" })
       yield* ws.closed
+    }))
+
+  it.effect("of a stream that we have closed says so to who sends, and not that the peer has", () =>
+    Effect.gen(function*() {
+      const { stream } = yield* Effect.scoped(scriptedStream({ role: "server", linger: 0 }))
+      const ws = yield* Websocket.make(stream, { closeDeadline: 0 })
+      assertClosed(yield* reasonOf(ws.send("too late")), "Us")
     }))
 
   it.effect("each keeps to the limits of its own stream, whoever was made behind it", () =>
