@@ -88,6 +88,19 @@ describe("R26: how long a peer may be silent", () => {
       assert.strictEqual((yield* stream.read).opcode, Opcode.Ping)
     }))
 
+  it.effect("who wants fewer pings than that gets none before the deadline", () =>
+    Effect.gen(function*() {
+      const { opened, port } = yield* watched({ idleDeadline: "10 seconds", heartbeat: "20 seconds" })
+      yield* knock(port)
+      const { ended, socket } = yield* opened
+      const before = socket.bytesWritten
+      yield* TestClock.adjust("9 seconds")
+      yield* turn
+      assert.strictEqual(socket.bytesWritten, before)
+      yield* TestClock.adjust("1 second")
+      assert.deepInclude(yield* reasonOf(Deferred.await(ended)), timedOut)
+    }))
+
   it.effect("one that answers pings stays", () =>
     Effect.gen(function*() {
       const { opened, url } = yield* watched({}, (ws) => ws.receive)
@@ -121,10 +134,18 @@ describe("R26: how long a peer may be silent", () => {
 
   it.effect("a deadline without an end is none", () =>
     Effect.gen(function*() {
-      const { opened, port } = yield* watched({ idleDeadline: Duration.infinity, heartbeat: Duration.infinity })
+      const { opened, port } = yield* watched({
+        idleDeadline: Duration.infinity,
+        heartbeat: Duration.infinity,
+        // Or there would be a look every other second.
+        closeDeadline: "60 days",
+        handshakeDeadline: "60 days",
+        handlerDeadline: Duration.infinity
+      })
       const peer = yield* knock(port)
       const { ended, socket } = yield* opened
-      yield* TestClock.adjust("1 hour")
+      // There is no maximum life where none is given.
+      yield* TestClock.adjust("600 days")
       peer.socket.write(encode("server", text("Hello")))
       yield* until(() => socket.bytesRead > request().length)
       assert.isFalse(Deferred.isDoneUnsafe(ended))
