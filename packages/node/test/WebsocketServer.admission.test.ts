@@ -10,7 +10,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { dial, exchange, request } from "./support/http.ts"
 import { refusal } from "./support/refusal.ts"
 import { admitting, knock, logging, serving, until } from "./support/server.ts"
-import { mistyped } from "./support/streams.ts"
+import { mistyped, takeAll } from "./support/streams.ts"
 
 const neverOpened = () => Effect.die("a handler was run for a client that was not admitted")
 
@@ -279,6 +279,24 @@ describe("An admission", () => {
         ])
       })
     ))
+
+  it.effect("keeps no other from being watched while it goes on", () =>
+    Effect.gen(function*() {
+      const asked = yield* Deferred.make<void>()
+      const admit = Effect.gen(function*() {
+        const { path } = yield* WebsocketRequest.WebsocketRequest
+        if (path !== "/slow") return undefined
+        yield* Deferred.succeed(asked, undefined)
+        return yield* Effect.never
+      })
+      const { port } = yield* admitting({ handler: (ws) => Effect.ignore(ws.receive), admit })
+      const slow = yield* dial(port)
+      slow.write(request({ line: "GET /slow HTTP/1.1" }))
+      yield* Deferred.await(asked)
+      const { socket } = yield* knock(port)
+      yield* TestClock.adjust("75 seconds")
+      yield* takeAll(socket)
+    }))
 
   it.live("is not asked for a request that opens no connection anyway", () =>
     Effect.gen(function*() {
