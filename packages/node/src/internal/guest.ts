@@ -30,7 +30,6 @@ import {
   isAnswered,
   misconfigured,
   negotiate,
-  noteAnswer,
   reject
 } from "./upgrade.ts"
 import { Vigil } from "./vigil.ts"
@@ -142,7 +141,6 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     const agreed = negotiate(offer, options, settings.deflate)
     if (Result.isFailure(agreed)) return Result.fail(agreed.failure)
     const { deflate, greeting } = agreed.success
-    if (!settings.ownsServer) noteAnswer(arrival.socket)
     const beginning = { head: arrival.head, greeting, rsv1: deflate !== undefined }
     const stream = new FrameStream(arrival.take(), settings.stream, beginning)
     // Nobody else has had it, to take it over.
