@@ -1,0 +1,41 @@
+import { assert, it } from "@effect/vitest"
+import type { HeaderLines } from "@websocket-stream/core/OpeningHandshake"
+import * as Arbitrary from "effect/Arbitrary"
+import { elementOf } from "../../../core/test/support/arbitraries.ts"
+import { format, formatAccepted } from "../../src/internal/response.ts"
+
+// Every character that Latin-1 has and a header may have, and lines that are long.
+const latin1 = String.fromCharCode(
+  ...Array.from({ length: 256 }, (_, i) => i).filter((code) => code >= 32 && code !== 127)
+)
+const values = ["", "websocket", "a, b", latin1, "x".repeat(65_536)]
+
+const line: Arbitrary.Arbitrary<HeaderLines[number]> = Arbitrary.map(
+  Arbitrary.all({ name: elementOf(["Upgrade", "X", "Set-Cookie", "n".repeat(300)]), value: elementOf(values) }),
+  ({ name, value }) => [name, value]
+)
+
+it.prop("a 101 is its lines behind each other, each character of them a byte", {
+  headers: Arbitrary.array(line, { maxLength: 40 })
+}, ({ headers }) => {
+  const text = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("")
+  const expected = Buffer.from(`HTTP/1.1 101 Switching Protocols\r\n${text}\r\n`, "latin1")
+  assert.isTrue(expected.equals(formatAccepted(headers)))
+})
+
+it("any other says how long its body is, in bytes, and what its status means", () => {
+  const response = { status: 429, headers: [["Retry-After", "1"]], body: "später" } as const
+  const head = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 7\r\n\r\n"
+  assert.strictEqual(Buffer.from(format(response, "GET")).toString(), `${head}später`)
+  // RFC 9110 9.3.2
+  assert.strictEqual(Buffer.from(format(response, "HEAD")).toString(), head)
+})
+
+it("no header of it leaves its line", () => {
+  for (const header of [["X", "a\r\nY: b"], ["X\r\nY", "b"], ["X", "\u2028"]] as const) {
+    assert.throws(
+      () => format({ status: 400, headers: [header], body: "" }, "GET"),
+      /Invalid character|valid HTTP token/
+    )
+  }
+})
