@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Frame from "@websocket-stream/core/Frame"
 import * as FrameDecoder from "@websocket-stream/core/FrameDecoder"
+import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
 import { length, validWire, wires, withCuts } from "../../../core/test/support/arbitraries.ts"
@@ -68,6 +70,20 @@ describe("PooledDecoder", () => {
       { arbitrary: { runs: 60 } }
     )
   }
+
+  it("one that may write to its chunks is not for connections whose chunks are somebody else's", () => {
+    const frame = Frame.encode(Frame.make(Opcode.Binary, new Uint8Array(2000).fill(7)), 0x01020304)
+    const payloadOf = (ownsChunks: boolean, chunk: Uint8Array) => {
+      const decoder = PooledDecoder.make({ role: "server", rsv1: false, maxFrameSize: 3001, ownsChunks })
+      decoder.push(chunk)
+      return Result.getOrThrow(decoder.next())!.payload
+    }
+    for (const ownsChunks of [true, false]) {
+      const chunk = frame.slice()
+      assert.deepStrictEqual(payloadOf(ownsChunks, chunk), new Uint8Array(2000).fill(7))
+      assert.strictEqual(Buffer.compare(chunk, frame) !== 0, ownsChunks)
+    }
+  })
 
   it("one that failed stays with whom it failed", () => {
     const options = { role: "client", rsv1: false, maxFrameSize: 10, ownsChunks: false } as const
