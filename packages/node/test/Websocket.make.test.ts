@@ -218,7 +218,9 @@ describe("Websocket.make", () => {
           assert.strictEqual(option, name, `${value}`)
         }
       }
-      assert.strictEqual((yield* Effect.flip(scripted({ closeDeadline: -1 }))).option, "closeDeadline")
+      for (const closeDeadline of [-1, Number.NaN]) {
+        assert.strictEqual((yield* Effect.flip(scripted({ closeDeadline }))).option, "closeDeadline")
+      }
     }))
 
   it.effect("RFC 7692 7.2.1: compresses by the level and the memory that it is told, and by zlib's own otherwise", () =>

@@ -15,7 +15,8 @@ export const whole = (option: string, value: number | undefined, from: number, t
 export const duration = (option: string, value: Duration.Input | undefined): OptionError | undefined => {
   if (value === undefined) return undefined
   const parsed = Duration.fromInput(value)
-  return Option.isSome(parsed) && !Duration.isNegative(parsed.value)
+  // Of a number that is none Effect makes no time at all, and a deadline would have passed from the first.
+  return Option.isSome(parsed) && !Duration.isNegative(parsed.value) && !Number.isNaN(value)
     ? undefined
     : new OptionError({ option, value, expected: `a duration of at least 0, as "5 seconds" or milliseconds` })
 }
