@@ -69,12 +69,12 @@ export const offerOf = (
 const hostsOf = (lines: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
   let count = 0
   for (let i = 0; i < lines.length; i += 2) {
-    if (isHost(lines[i]!)) count++
+    if (namesHost(lines[i]!)) count++
   }
-  return count > 1 ? lines.filter((_, i) => i % 2 === 1 && isHost(lines[i - 1]!)) : undefined
+  return count > 1 ? lines.filter((_, i) => i % 2 === 1 && namesHost(lines[i - 1]!)) : undefined
 }
 
-const isHost = (name: string): boolean => name.length === 4 && name.toLowerCase() === "host"
+const namesHost = (name: string): boolean => name.length === 4 && name.toLowerCase() === "host"
 
 /** Reads what the client offers. A request that may not connect, or does not ask to, has got its status by then. */
 export const readOffer = (
