@@ -188,7 +188,7 @@ export const accept = (
     readonly sha1?: ((text: string) => string) | undefined
   }
 ): Result.Result<Response, OptionError> => {
-  const { extensions, headers, sha1, subprotocol } = options ?? {}
+  const { extensions, headers = noHeaders, sha1, subprotocol } = options ?? {}
   // RFC 6455 4.2.2: the subprotocol is "derived from the client's handshake", or absent.
   if (subprotocol !== undefined && !offer.subprotocols.includes(subprotocol)) {
     const offered = offer.subprotocols.length === 0
@@ -196,14 +196,13 @@ export const accept = (
       : offer.subprotocols.join(" or ")
     return Result.fail(new OptionError({ option: "subprotocol", value: subprotocol, expected: offered }))
   }
-  const wrong = checkSubprotocol(subprotocol) ?? checkExtensions(extensions) ??
-    (headers === undefined ? undefined : checkHeaders(headers))
+  const wrong = checkSubprotocol(subprotocol) ?? checkExtensions(extensions) ?? checkHeaders(headers)
   if (wrong !== undefined) return Result.fail(wrong)
   const acceptLine = ["Sec-WebSocket-Accept", acceptKey(offer.key, sha1)] as const
   const lines: Array<HeaderLines[number]> = [upgradeLine, connectionLine, acceptLine]
   if (subprotocol !== undefined) lines.push(["Sec-WebSocket-Protocol", subprotocol])
   if (extensions !== undefined) lines.push(["Sec-WebSocket-Extensions", extensions])
-  if (headers !== undefined) lines.push(...headers)
+  lines.push(...headers)
   return Result.succeed({ status: 101, headers: lines, body: "" })
 }
 
@@ -405,6 +404,7 @@ export const acceptKey = (key: string, sha1: (text: string) => string = nobleSha
 const nobleSha1 = (text: string): string => Base64.encode(Noble.sha1(utf8ToBytes(text)))
 
 const noSubprotocols: ReadonlyArray<string> = []
+const noHeaders: HeaderLines = []
 
 const upgradeLine = ["Upgrade", "websocket"] as const
 const connectionLine = ["Connection", "Upgrade"] as const
