@@ -146,7 +146,7 @@ const answerBy = <R>(
 ): Effect.Effect<FrameStream, OptionError, R> =>
   Effect.uninterruptible(Effect.suspend(() => {
     if (isAnswered(socket)) return Effect.fail(answeredAlready("upgrade"))
-    noteAnswer(socket)
+    answered.set(socket, undefined)
     return Effect.onExit(made, (exit) =>
       Effect.sync(() => {
         if (Exit.isSuccess(exit)) answered.set(socket, exit.value)
@@ -163,11 +163,6 @@ export const stageOf = (socket: Duplex): Stage => {
 /** Whether it has got its one answer, whoever of those that listen for upgrades gave it: by hand, where a stream has its socket. */
 export const isAnswered = (socket: Duplex): boolean => answered.has(socket) || isTaken(socket)
 
-/** Notes that it gets an answer: a refusal, or a 101 by another way than `openUpgrade`. */
-export const noteAnswer = (socket: Duplex): void => {
-  answered.set(socket, undefined)
-}
-
 /** What is wrong where somebody else was first. */
 export const answeredAlready = (option: "server" | "upgrade"): OptionError =>
   new OptionError({
@@ -176,7 +171,7 @@ export const answeredAlready = (option: "server" | "upgrade"): OptionError =>
     expected: "answered by one of those who listen for upgrades: end the others, or part the paths by runUpgrades"
   })
 
-// By the socket: the stream of what was opened, nothing for other answers.
+// By the socket: the stream of what `openUpgrade` opened, nothing for a refusal, and for what is being opened.
 const answered = new WeakMap<Duplex, FrameStream | undefined>()
 
 /**
@@ -187,7 +182,7 @@ export const reject = ({ request, socket }: Asked, response: OpeningHandshake.Re
   Effect.suspend(() => {
     const bytes = format(response, request?.method)
     if (isAnswered(socket)) return Effect.void
-    noteAnswer(socket)
+    answered.set(socket, undefined)
     socket.write(bytes)
     return finish(socket, defaults.linger)
   })
