@@ -47,15 +47,14 @@ export default defineConfig({
             }
           }
         }
-      },
-      { extends: true, root: "bench", test: { name: "bench", include: [], benchmark: { include: ["**/*.bench.ts"] } } }
+      }
     ],
     coverage: {
       provider: "custom",
       customProviderModule: "./scripts/coverage.mjs",
       // Taken from the root of each project that asks for it.
       include: ["**/src/**/*.ts"],
-      exclude: ["**/index.ts", "**/bin.ts"],
+      exclude: ["**/index.ts"],
       // No table: the last line of a run says how many tests there were. `pnpm coverage` prints it.
       reporter: ["lcov"],
       thresholds: {

@@ -15,7 +15,7 @@ for (const manifest of globSync("packages/*/package.json")) {
   const directory = manifest.replace(/\/package\.json$/, "")
   const tarball = `${out}/${name.replace("@", "").replace("/", "-")}-${version}.tgz`
   const modules = globSync(`${directory}/src/*.ts`).map((path) => basename(path, ".ts"))
-  const entries = [".", ...modules.filter((module) => module !== "index" && module !== "bin")]
+  const entries = [".", ...modules.filter((module) => module !== "index")]
   run("pnpm", "--dir", directory, "pack", "--pack-destination", `${process.cwd()}/${out}`)
   run("pnpm", "exec", "publint", "run", tarball, "--strict")
   run("pnpm", "exec", "attw", tarball, "--profile", "esm-only", "--format", "ascii", "--entrypoints", ...entries)

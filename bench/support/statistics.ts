@@ -7,7 +7,7 @@ export interface Spread {
 
 export const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
 
-export const spread = (values: ReadonlyArray<number>): Spread => ({
+const spread = (values: ReadonlyArray<number>): Spread => ({
   median: median(values),
   min: Math.min(...values),
   max: Math.max(...values)

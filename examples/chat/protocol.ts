@@ -4,7 +4,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-export const maxName = 32
+const maxName = 32
 export const maxText = 2_000
 
 /** The largest message to take, in bytes: a text that is all escapes, `\u0000`, has room in it. */

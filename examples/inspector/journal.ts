@@ -6,7 +6,7 @@ import type { Direction, FrameReport } from "./protocol.ts"
 export const capacity = 256
 
 /** How much of a payload is shown, in bytes. */
-export const headLength = 64
+const headLength = 64
 
 /**
  * The frames that wait to be reported: the latest, and a count of those that had to go. However fast the echo and however

@@ -31,7 +31,7 @@ export const toTest = (target: string, input: unknown): string =>
   ].join("\n")
 
 /** As it stands in a test. */
-export const toSource = (input: unknown, indent = ""): string => {
+const toSource = (input: unknown, indent = ""): string => {
   if (input instanceof Uint8Array) return `Buffer.from("${Buffer.from(input).toString("hex")}", "hex")`
   if (typeof input === "bigint") return `${input}n`
   if (typeof input !== "object" || input === null) return JSON.stringify(input) ?? "undefined"

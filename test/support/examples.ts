@@ -12,7 +12,7 @@ export const timeout = 120_000
 export const run = (name: string, ...args: ReadonlyArray<string>) => runWith({}, name, ...args)
 
 /** With variables of the environment. */
-export const runWith = (env: NodeJS.ProcessEnv, name: string, ...args: ReadonlyArray<string>) =>
+const runWith = (env: NodeJS.ProcessEnv, name: string, ...args: ReadonlyArray<string>) =>
   start(process.execPath, [`examples/${name}.ts`, ...args], { cwd: root, env })
 
 /** A server on a free port, once it is ready. */

@@ -40,7 +40,7 @@ export const readableStep = (step: Result.Result<Connection.Step, ProtocolError.
 }
 
 /** A frame as a line, its payload as text. */
-export const readableFrame = ({ fin, opcode, payload, rsv1 }: Frame.Frame): string => {
+const readableFrame = ({ fin, opcode, payload, rsv1 }: Frame.Frame): string => {
   const name = Object.entries(Opcode).find(([, value]) => value === opcode)?.[0] ?? "?"
   return `${fin ? "" : "unfinished "}${rsv1 ? "compressed " : ""}${name} ${
     opcode === Opcode.Close ? readableClose(Result.getOrThrow(Close.decode(payload))) : readableBytes(payload)
