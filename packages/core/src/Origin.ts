@@ -8,7 +8,7 @@
  */
 import * as Result from "effect/Result"
 import { RequestError } from "./HandshakeError.ts"
-import { type Headers, isPort, isVisible, line } from "./internal/headers.ts"
+import { type Headers, isPort, isVisible, line, portAt } from "./internal/headers.ts"
 import { OptionError } from "./OptionError.ts"
 
 /**
@@ -99,9 +99,6 @@ const isAuthority = (text: string): boolean => {
 }
 
 const notInHosts = ["/", "?", "#", "@", "\\", "+", "*"]
-
-// The colons of an IPv6 address stand in brackets.
-const portAt = (authority: string): number => authority.indexOf(":", authority.lastIndexOf("]") + 1)
 
 const withoutPort = (authority: string, scheme: string): string => {
   const colon = portAt(authority)

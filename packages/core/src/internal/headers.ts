@@ -53,12 +53,15 @@ export const isFieldValue = (text: string): boolean =>
 /** Whether the text is visible ASCII, at least one character. */
 export const isVisible = (text: string): boolean => text !== "" && every(text, (code) => code > 0x20 && code < 0x7f)
 
+/** Where the colon before a port stands, below zero where there is none. Those of an IPv6 address stand in brackets. */
+export const portAt = (authority: string): number => authority.indexOf(":", authority.lastIndexOf("]") + 1)
+
 /** Whether the text is a port of TCP, in decimal digits (RFC 3986 3.2.3). */
 export const isPort = (text: string): boolean => text !== "" && every(text, isDigit) && Number(text) <= 65_535
 
 /** Whether the text is the value of a `Host` (RFC 9110 7.2): a host, which may be empty (RFC 3986 3.2.2), and a port or none. */
 export const isHost = (text: string): boolean => {
-  const colon = text.indexOf(":", text.lastIndexOf("]") + 1)
+  const colon = portAt(text)
   const host = colon < 0 ? text : text.slice(0, colon)
   return (colon < 0 || every(text.slice(colon + 1), isDigit)) &&
     (host.startsWith("[") && host.endsWith("]")
