@@ -131,6 +131,15 @@ export const decode = (payload: Uint8Array): Result.Result<Close, ProtocolError>
 /**
  * What answers a protocol error: its close code, and as much of its explanation as a Close frame holds.
  *
+ * **Example** (What a peer is told that sent a reserved opcode)
+ *
+ * ```ts
+ * import { Close, ProtocolError } from "@websocket-stream/core"
+ *
+ * const error = new ProtocolError.ProtocolError({ reason: { _tag: "UnknownOpcode", opcode: 3 } })
+ * Close.fromError(error) // => { code: 1002, reason: "the opcode 0x3 is reserved (RFC 6455 5.2)" }
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */

@@ -129,6 +129,17 @@ export const encodedLength = (frame: Frame, masked: boolean): number =>
  *
  * `target` belongs to the caller and must have {@link encodedLength} bytes left at `offset`.
  *
+ * **Example** (Two frames behind each other)
+ *
+ * ```ts
+ * import { Frame, Opcode } from "@websocket-stream/core"
+ *
+ * const frames = [Frame.make(Opcode.Ping, new Uint8Array(0)), Frame.make(Opcode.Text, new TextEncoder().encode("Hi"))]
+ * const bytes = new Uint8Array(frames.reduce((length, frame) => length + Frame.encodedLength(frame, false), 0))
+ * frames.reduce((at, frame) => Frame.encodeInto(frame, bytes, at), 0) // => 6
+ * bytes // => new Uint8Array([0x89, 0x00, 0x81, 0x02, 0x48, 0x69])
+ * ```
+ *
  * @category encoding
  * @since 0.1.0
  */

@@ -91,6 +91,26 @@ export class RequestError extends Data.TaggedError("RequestError")<{ readonly re
 /**
  * A response that does not open the connection that was asked for.
  *
+ * **Example** (A client's half of the handshake, and a server that speaks no WebSocket)
+ *
+ * ```ts
+ * import { OpeningHandshake } from "@websocket-stream/core"
+ * import { Result } from "effect"
+ *
+ * const nonce = crypto.getRandomValues(new Uint8Array(16))
+ * const request = Result.getOrThrow(OpeningHandshake.request({ host: "server.example.com", target: "/chat", nonce }))
+ * const headers = {
+ *   upgrade: "websocket",
+ *   connection: "Upgrade",
+ *   "sec-websocket-accept": OpeningHandshake.acceptKey(request.key)
+ * }
+ * const agreed = OpeningHandshake.confirm({ status: 101, headers }, request)
+ * Result.getOrThrow(agreed) // => { subprotocol: undefined, extensions: undefined }
+ * const distrusted = OpeningHandshake.confirm({ status: 200, headers: {} }, request)
+ * const error = Result.getOrThrow(Result.flip(distrusted))
+ * error.message // => "the server answered with status 200 instead of 101 (RFC 6455 4.1)"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */

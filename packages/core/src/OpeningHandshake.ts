@@ -152,7 +152,7 @@ export const read = ({ headers, httpVersion, method }: ReceivedRequest): Result.
  *
  * **Details**
  *
- * Fails with an `OptionError` for a subprotocol that the client did not offer, for extensions that do not follow the grammar
+ * Fails with an `OptionError` for a subprotocol that is no token or was not offered, for extensions that do not follow the grammar
  * (RFC 6455 9.1), and for a header that could not be sent as it is or that belongs to the handshake itself. Whether the
  * extensions were offered is their own negotiation's business.
  *
@@ -356,7 +356,7 @@ export interface Agreement {
 }
 
 /**
- * Checks a server's response to our request, and fails with a `ResponseError` if it opens no WebSocket connection.
+ * Checks a server's response to our request, and fails with a `ResponseError`, which has an example, if it opens no connection.
  *
  * @param offer what was asked for: the value of {@link request}
  * @category client

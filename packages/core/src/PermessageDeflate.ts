@@ -153,6 +153,17 @@ export const offer = (wanted: Parameters): string =>
  * Fails with a `ResponseError` for any other extension, a parameter that is unknown, doubled or out of range, and for a
  * response that does not keep to what was asked for (RFC 7692 7.1).
  *
+ * **Example** (A server that keeps to what was asked for, and one that does not)
+ *
+ * ```ts
+ * import { PermessageDeflate } from "@websocket-stream/core"
+ * import { Result } from "effect"
+ *
+ * const { confirm, defaults } = PermessageDeflate
+ * Result.getOrThrow(confirm("permessage-deflate; server_no_context_takeover", defaults)) // => defaults
+ * Result.isFailure(confirm("permessage-deflate", defaults)) // => true
+ * ```
+ *
  * @param header the server's `Sec-WebSocket-Extensions`
  * @param wanted what was offered
  * @category client
