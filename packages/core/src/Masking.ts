@@ -18,7 +18,7 @@ import { rotate, Words } from "./internal/words.ts"
  *
  * **Gotchas**
  *
- * This is the one function of this package that writes to bytes given to it. It is for bytes that the caller owns.
+ * It writes to the bytes that it is given, so that they have to be the caller's own. `Frame.encode` masks a copy.
  *
  * **Example** (The masked "Hello" of RFC 6455 5.7)
  *

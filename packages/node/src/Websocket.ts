@@ -181,11 +181,11 @@ export class Websocket extends Context.Service<Websocket, {
   ) => Effect.Effect<void, E | WriteError, R>
 
   /**
-   * Sends a ping, with up to 125 bytes of payload, and waits for its pong: how long that took.
+   * Sends a ping, with up to 125 bytes of payload, and waits for its pong: how long that took. Fails with `Encode` for more bytes, as
+   * `send` does where nothing can be sent any more, and as `receive` does where the connection ends before the pong.
    *
    * A pong is read behind the messages that came before it, and not while the `receiveBuffer` is full: what that takes counts. Who
    * receives must not wait for one. In the effect of `runForEach` it is forked, or waits for ever where the peer has sent much.
-   *
    * Without a payload each ping has its own. Those that wait at once with the same one cannot be told apart: a pong is the oldest's,
    * and where the peer answers the newest alone, as it may (RFC 6455 5.5.3), the others wait on.
    */

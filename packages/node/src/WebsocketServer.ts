@@ -247,9 +247,9 @@ export const defaultMaxConnections: number = defaults.maxConnections
  *
  * The end of the scope stops the listening, and drains the connections as the interruption of `run` does. It waits for their
  * handlers up to `drainDeadline`, however silent their peers are. Requests that open no connection get their HTTP status.
- * Deadlines are kept to within half of the shortest of them.
- *
- * Fails with a `ListenError` that names the option: a port or path in use, a certificate that is none, a limit out of range.
+ * Deadlines are kept to within half of the shortest of them. Fails with a `ListenError`: of reason `InvalidOption`, which names the
+ * option, for a port or path in use, a certificate that is none, a limit out of range; of reason `Io` for what else the system
+ * says, as that there are no descriptors left.
  *
  * **Gotchas**
  *

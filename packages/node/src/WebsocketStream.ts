@@ -91,7 +91,8 @@ export class WebsocketStream extends Context.Service<WebsocketStream, {
   readonly setMode: (mode: Mode) => Effect.Effect<void, WriteError>
 
   /**
-   * The next frame. Its payload is the reader's; a small one may be a view of up to 64 KiB that live as long as it does.
+   * The next frame. Its payload is the reader's; a small one may be a view of all that was read with it, which lives as long as it
+   * does: of a plain socket that is up to `turnSize`.
    *
    * Fails with the reason `Closed` at the end of the stream, `Protocol` for a peer that breaks the protocol, `Io` for a
    * stream that fails, each time once all frames before it were read, and from then on always. In NonBlock mode fails

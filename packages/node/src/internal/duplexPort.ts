@@ -1,6 +1,6 @@
 /**
- * A port on any stream: the only file that listens to a stream's events. The stream is paused unless somebody wants bytes, and
- * what is written in one turn of the event loop is corked and leaves as one.
+ * A port on any stream, by its events. The stream is paused unless somebody wants bytes, and what is written in one turn of the
+ * event loop is corked and leaves as one.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

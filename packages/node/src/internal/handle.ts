@@ -1,7 +1,7 @@
 /**
  * What lies beneath a socket of `node:net`: its handle, which reads into memory of ours and writes without a stream in between.
  * Node keeps it private: so it is looked at first, and left alone where it is not what we know. Only this file knows it, and
- * `listeningHandle.ts` what a server has.
+ * `listeningHandle.ts` what a server has; `duplexPort.ts` asks it how much is still to be sent.
  */
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
