@@ -118,6 +118,27 @@ describe("we are the server", () => {
       assert.isTrue(rest.equals(echoed))
     }))
 
+  it.live("RFC 9110 7.8: a client that expects a 100 gets it, and then the 101", () =>
+    Effect.gen(function*() {
+      const port = yield* serve
+      const request = http.request({ headers: { Expect: "100-Continue" } })
+      const { headers, rest, status } = yield* say(port, Buffer.concat([Buffer.from(request), hello, goodbye]))
+      assert.deepStrictEqual([status, headers.size], [100, 0])
+      const switched = http.parse(rest)
+      assert.strictEqual(switched.status, 101)
+      assert.strictEqual(switched.headers.get("sec-websocket-accept"), http.acceptOfKey)
+      assert.isTrue(switched.rest.equals(echoed))
+    }))
+
+  it.live("RFC 9110 10.1.1: it gets none where it is refused, or expects something else", () =>
+    Effect.gen(function*() {
+      const port = yield* serve
+      const refusal = http.request({ headers: { Expect: "100-continue", "Content-Length": "5" } })
+      assert.strictEqual((yield* say(port, Buffer.from(refusal))).status, 400)
+      const other = http.request({ headers: { Expect: "something" } })
+      assert.strictEqual((yield* say(port, Buffer.concat([Buffer.from(other), goodbye]))).status, 101)
+    }))
+
   for (const [name, changes, status] of refused) {
     it.live(`${name} is ${status}`, () =>
       Effect.gen(function*() {
@@ -204,6 +225,11 @@ describe("we are the client", () => {
 
   it.live("RFC 6455 4.1: tokens in any case", () =>
     connect((request) => rawServer.proper(request, { Upgrade: "WebSocket", Connection: "keep-alive, UPGRADE" })))
+
+  it.live("RFC 9110 15.2: responses before the 101 are no answer", () =>
+    connect((request) =>
+      `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n${rawServer.proper(request)}`
+    ))
 
   const refusals: ReadonlyArray<
     readonly [name: string, changes: { readonly [name: string]: string | undefined }, reason: string]

@@ -148,6 +148,16 @@ export const read = ({ headers, httpVersion, method }: ReceivedRequest): Result.
 }
 
 /**
+ * Whether the client waits for a 100 (Continue), which has to go before the 101 then.
+ *
+ * @category server
+ * @since 0.1.0
+ */
+// RFC 9110 7.8: "If a server receives both an Upgrade and an Expect header field with the "100-continue" expectation [...], the
+// server MUST send a 100 (Continue) response before sending a 101".
+export const expectsContinue = (headers: Headers): boolean => hasToken(line(headers, "expect"), "100-continue")
+
+/**
  * The 101 that opens the connection.
  *
  * **Details**

@@ -127,6 +127,17 @@ describe("OpeningHandshake.read", { timeout: 60_000 }, () => {
   }, { arbitrary: { runs: 500 } })
 })
 
+describe("OpeningHandshake.expectsContinue", () => {
+  it("finds the expectation whatever its case, among others and over several lines", () => {
+    for (const expect of ["100-continue", "100-Continue", "x, 100-continue", ["x", "100-continue"]]) {
+      assert.isTrue(OpeningHandshake.expectsContinue({ expect }), String(expect))
+    }
+    for (const expect of [undefined, "", "100", "100-continue=1", "x"]) {
+      assert.isFalse(OpeningHandshake.expectsContinue({ expect }), String(expect))
+    }
+  })
+})
+
 describe("OpeningHandshake.accept", () => {
   it("makes the response of RFC 6455 1.3", () => {
     assert.strictEqual(OpeningHandshake.acceptKey(validOffer.key), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")

@@ -171,6 +171,14 @@ describe("R15: a server answers as node:http would", () => {
       }))
   }
 
+  it.live("by a 100 before the 101, where one is expected", () =>
+    Effect.gen(function*() {
+      for (const port of yield* servers) {
+        const answer = yield* send(port, [Buffer.concat([Buffer.from(catalogue["an expectation"]!), frames])])
+        assert.isTrue(answer.startsWith("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n"))
+      }
+    }))
+
   it.live("wherever what is sent is cut", () =>
     Effect.gen(function*() {
       const ports = yield* servers

@@ -26,6 +26,10 @@ export const request = (
   return undefined
 }
 
+/** Whether a request expects a 100 (RFC 9110 10.1.1). */
+export const expectsContinue = (headers: OpeningHandshake.Headers): boolean =>
+  elements(reader(headers)("expect") ?? "").some((element) => /^100-[cC][oO][nN][tT][iI][nN][uU][eE]$/.test(element))
+
 /** What is wrong with a response to an offer, or nothing. */
 export const response = (
   { headers, status }: { readonly status: number; readonly headers: OpeningHandshake.Headers },

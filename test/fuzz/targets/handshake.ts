@@ -51,6 +51,7 @@ const names = [
   "__proto__",
   "constructor",
   "content-length",
+  "expect",
   "transfer-encoding"
 ]
 
@@ -64,6 +65,7 @@ const text = Generator.string([
   "chat",
   "superchat",
   "permessage-deflate",
+  "100-Continue",
   "dGhlIHNhbXBsZSBub25jZQ==",
   "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
   ",",
@@ -123,6 +125,7 @@ export const check = (input: Input): Effect.Effect<void> =>
     const request = { method, httpVersion, headers: instead(validRequest.headers, input.headers) }
     const read = OpeningHandshake.read(request)
     assert.equal(Result.isFailure(read) ? read.failure.reason._tag : undefined, Handshake.request(request))
+    assert.equal(OpeningHandshake.expectsContinue(request.headers), Handshake.expectsContinue(request.headers))
     if (Result.isSuccess(read)) assertAccepted(read.success, request.headers)
     else assertLines(OpeningHandshake.reject(read.failure).headers)
 

@@ -138,7 +138,7 @@ export class Guest<A, E, R, RA> extends OwnScope implements Visitor {
     const options = running.answer === undefined
       ? settings.options
       : { ...settings.options, ...running.answer(admitted) }
-    const agreed = negotiate(offer, options, settings.deflate)
+    const agreed = negotiate(arrival.request, offer, options, settings.deflate)
     if (Result.isFailure(agreed)) return Result.fail(agreed.failure)
     const { deflate, greeting } = agreed.success
     const beginning = { head: arrival.head, greeting, rsv1: deflate !== undefined }

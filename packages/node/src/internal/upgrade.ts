@@ -88,13 +88,14 @@ export const readOffer = (
     return Result.isSuccess(offer) ? Effect.succeed(offer.success) : refuse(upgrade, offer.failure)
   })
 
-/** What was agreed on, and the 101 that says so. */
+/** What was agreed on, and the 101 that says so, with what has to go before it. */
 export interface Answer extends Agreed {
   readonly greeting: Uint8Array
 }
 
 /** What we agree on with a client, of what it offers. */
 export const negotiate = (
+  { headers }: Pick<IncomingMessage, "headers">,
   offer: OpeningHandshake.Offer,
   options: Pick<Options, "subprotocols" | "headers"> | undefined,
   wanted: PermessageDeflate.Parameters | undefined
@@ -111,10 +112,13 @@ export const negotiate = (
     headers: options?.headers,
     sha1
   })
-  return Result.isFailure(accepted)
-    ? Result.fail(accepted.failure)
-    : Result.succeed({ subprotocol, deflate: agreed?.parameters, greeting: formatAccepted(accepted.success.headers) })
+  if (Result.isFailure(accepted)) return Result.fail(accepted.failure)
+  const switching = formatAccepted(accepted.success.headers)
+  const greeting = OpeningHandshake.expectsContinue(headers) ? Buffer.concat([goOn, switching]) : switching
+  return Result.succeed({ subprotocol, deflate: agreed?.parameters, greeting })
 }
+
+const goOn = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n")
 
 /** Answers an offer with the 101, and takes the socket over. */
 export const openUpgrade = (
@@ -126,15 +130,19 @@ export const openUpgrade = (
     const { head, request, socket } = upgrade
     const wrong = spoken(options?.subprotocols)
     if (wrong !== undefined) return yield* misconfigured(upgrade, wrong)
-    const agreed = Result.flatMap(deflateOptions(options?.deflate), (wanted) => negotiate(offer, options, wanted))
-    if (Result.isFailure(agreed)) return yield* misconfigured(upgrade, agreed.failure)
+    const agreed = Result.flatMap(deflateOptions(options?.deflate), (wanted) =>
+      negotiate(request, offer, options, wanted))
+    if (Result.isFailure(agreed)) {
+      return yield* misconfigured(upgrade, agreed.failure)
+    }
     const { deflate, greeting, subprotocol } = agreed.success
     const rsv1 = deflate !== undefined
     const made = makeStream(socket, { ...options, role: "server", head, rsv1 }, greeting)
     const stream = yield* Effect.catchTag(
       answerBy(socket, made),
       "OptionError",
-      (error) => misconfigured(upgrade, error)
+      (error) =>
+        misconfigured(upgrade, error)
     )
     return { stream, request, subprotocol, deflate }
   })
