@@ -77,6 +77,9 @@ const opens: ReadonlyArray<
 const refused: ReadonlyArray<readonly [name: string, changes: http.Changes, status: number]> = [
   ["RFC 6455 4.2.1: another method", { line: "POST / HTTP/1.1", headers: { "Content-Length": "0" } }, 405],
   ["RFC 6455 4.2.1: HTTP/1.0", { line: "GET / HTTP/1.0" }, 400],
+  ["RFC 6455 4.2.1: a target that is an asterisk", { line: "GET * HTTP/1.1" }, 400],
+  ["RFC 6455 4.2.1: a target of scheme ws:", { line: "GET ws://server.example.com/ HTTP/1.1" }, 400],
+  ["RFC 9110 4.2.1: a target without a host", { line: "GET http:///chat HTTP/1.1" }, 400],
   ["RFC 6455 4.2.1: no Host", { headers: { Host: undefined } }, 400],
   ["RFC 6455 4.2.1: another protocol", { headers: { Upgrade: "h2c" } }, 426],
   ["RFC 6455 4.2.1: no key", { headers: { "Sec-WebSocket-Key": undefined } }, 400],

@@ -6,6 +6,7 @@
  * | --- | --- | --- |
  * | `MethodNotGet` | 405, `Allow: GET` | 4.2.1 |
  * | `HttpTooOld` | 400 | 4.2.1 |
+ * | `InvalidTarget` | 400 | 4.2.1 |
  * | `NoHost` | 400 | 4.2.1 |
  * | `InvalidHost` | 400 | 9112 3.2 |
  * | `NotAnUpgrade` | 426, `Upgrade: websocket` | 4.2.1 |
@@ -40,6 +41,8 @@ import { shown } from "./internal/shown.ts"
 export type RequestReason =
   | { readonly _tag: "MethodNotGet"; readonly method: string }
   | { readonly _tag: "HttpTooOld"; readonly httpVersion: string }
+  /** Without it: a query may be a secret. */
+  | { readonly _tag: "InvalidTarget" }
   | { readonly _tag: "NoHost" }
   /** Of several lines, all of them, joined by commas. */
   | { readonly _tag: "InvalidHost"; readonly host: string }
@@ -132,6 +135,7 @@ export const isHandshakeError = (value: unknown): value is RequestError | Respon
 const requestRules = {
   MethodNotGet: { status: 405, section: "4.2.1" },
   HttpTooOld: { status: 400, section: "4.2.1" },
+  InvalidTarget: { status: 400, section: "4.2.1" },
   NoHost: { status: 400, section: "4.2.1" },
   InvalidHost: { status: 400, section: "9112 3.2" },
   NotAnUpgrade: { status: 426, section: "4.2.1" },
@@ -149,6 +153,8 @@ const describeRequest = (reason: RequestReason): string => {
       return `the method of an opening handshake is GET, not ${shown(reason.method)}`
     case "HttpTooOld":
       return `an opening handshake needs HTTP/1.1 or higher, this request is HTTP/${reason.httpVersion}`
+    case "InvalidTarget":
+      return "the request target must be a path, or a URL of scheme http: or https: with a host, and have no fragment"
     case "NoHost":
       return "the Host header is missing"
     case "InvalidHost":

@@ -26,6 +26,7 @@ import {
   trim
 } from "./internal/headers.ts"
 import type { Headers } from "./internal/headers.ts"
+import { type Resource, resource } from "./internal/resource.ts"
 import { OptionError } from "./OptionError.ts"
 
 export type {
@@ -43,7 +44,25 @@ export type {
    * @category models
    * @since 0.1.0
    */
-  Headers
+  Headers,
+  /**
+   * What a request asks for.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Resource
+}
+
+export {
+  /**
+   * What a request target names: itself where it is a path, or what the whole URL says. `undefined` for one that is no opening
+   * handshake's.
+   *
+   * @category server
+   * @since 0.1.0
+   */
+  resource
 }
 
 /**
@@ -54,6 +73,8 @@ export type {
  */
 export interface ReceivedRequest {
   readonly method: string
+  /** Default: one that names a resource. */
+  readonly target?: string | undefined
   /** `"1.1"`, say. */
   readonly httpVersion: string
   readonly headers: Headers
@@ -114,10 +135,12 @@ export interface Response {
  * @category server
  * @since 0.1.0
  */
-export const read = ({ headers, httpVersion, method }: ReceivedRequest): Result.Result<Offer, RequestError> => {
+export const read = ({ headers, httpVersion, method, target }: ReceivedRequest): Result.Result<Offer, RequestError> => {
   // RFC 6455 4.2.1, in its order.
   if (method !== "GET") return deny({ _tag: "MethodNotGet", method })
   if (httpVersion === "1.0" || httpVersion === "0.9") return deny({ _tag: "HttpTooOld", httpVersion })
+  // RFC 9112 3.2: an asterisk is for OPTIONS, and an authority for CONNECT; 3: to what is none of the four forms a 400.
+  if (target !== undefined && resource(target) === undefined) return deny({ _tag: "InvalidTarget" })
   const host = line(headers, "host")
   if (host === undefined) return deny({ _tag: "NoHost" })
   // RFC 9112 3.2: 400 for "more than one Host header field line or a Host header field with an invalid field value". Who stands

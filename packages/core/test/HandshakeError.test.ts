@@ -39,6 +39,16 @@ const requestCases: { readonly [T in RequestTag]: RequestCase } = {
       `an opening handshake needs HTTP/1.1 or higher, this request is HTTP/${httpVersion} (RFC 6455 4.2.1)`
     ])
   },
+  InvalidTarget: {
+    status: 400,
+    section: "4.2.1",
+    cases: ["*", "/a#b", "ws://a.test/", "http:///a"].map((target) => [
+      { ...validRequest, target },
+      { _tag: "InvalidTarget" },
+      "the request target must be a path, or a URL of scheme http: or https: with a host, and have no fragment " +
+      "(RFC 6455 4.2.1)"
+    ])
+  },
   NoHost: {
     status: 400,
     section: "4.2.1",

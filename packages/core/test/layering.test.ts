@@ -19,6 +19,7 @@ const levels: { readonly [name: string]: number } = {
   OptionError: 1,
   ProtocolError: 1,
   "internal/extensions": 1,
+  "internal/resource": 1,
   "internal/words": 1,
   "internal/characters": 1,
   Limits: 2,

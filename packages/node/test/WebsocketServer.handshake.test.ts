@@ -95,6 +95,16 @@ describe("R24: pages of another origin", () => {
       assert.deepStrictEqual(answers, [101, 101, 101, 403, 403, 403, 403, 403, 403, 403])
     }))
 
+  it.live("are told by the host of the target, where it names one", () =>
+    Effect.gen(function*() {
+      const { port } = yield* serving(done)
+      const answers = yield* Effect.forEach(
+        ["http://example.com:8080", "http://elsewhere.test"],
+        (origin) => status(port, { ...pages(origin), line: "GET http://Elsewhere.test/a HTTP/1.1" })
+      )
+      assert.deepStrictEqual(answers, [403, 101])
+    }))
+
   it.live("are let in where a list names them, and no others", () =>
     Effect.gen(function*() {
       const { port } = yield* serving(done, { origins: ["https://app.example.com", "http://[::1]:3000"] })
@@ -165,6 +175,8 @@ describe("WebsocketRequest", () => {
       // RFC 9112 3.2.2, the absolute form.
       ["http://elsewhere.test/admin?b=1", "/admin", [["b", "1"]]],
       ["HTTP://elsewhere.test", "/", []],
+      ["http://elsewhere.test:65536/admin", "/admin", []],
+      ["http://elsewhere.test/%2e%2e/a/../b", "/%2e%2e/a/../b", []],
       ["/%2e%2e/a%3Fb", "/%2e%2e/a%3Fb", []]
     ] as const
   ) {

@@ -6,7 +6,7 @@ import * as Extensions from "./extensions.ts"
 
 /** What is wrong with a request, or nothing. */
 export const request = (
-  { headers, httpVersion, method }: OpeningHandshake.ReceivedRequest
+  { headers, httpVersion, method, target = "/" }: OpeningHandshake.ReceivedRequest
 ): HandshakeError.RequestReason["_tag"] | undefined => {
   const value = reader(headers)
   const protocol = value("sec-websocket-protocol")
@@ -14,6 +14,7 @@ export const request = (
   const extensions = value("sec-websocket-extensions")
   if (method !== "GET") return "MethodNotGet"
   if (!/^(1\.[1-9]|[2-9])/.test(httpVersion)) return "HttpTooOld"
+  if (!isPath.test(target) && !isUrl.test(target)) return "InvalidTarget"
   if (value("host") === undefined) return "NoHost"
   if (!/^(\[[\w.~!$&'()*+,;=%:-]*\]|[\w.~!$&'()*+,;=%-]*)(:\d*)?$/.test(value("host")!)) return "InvalidHost"
   if (!isUpgrade(value)) return "NotAnUpgrade"
@@ -25,6 +26,9 @@ export const request = (
   if (extensions !== undefined && Extensions.parse(extensions) === undefined) return "InvalidExtensions"
   return undefined
 }
+
+const isPath = /^\/[!"$-~]*$/
+const isUrl = /^[hH][tT][tT][pP][sS]?:\/\/(\[[\w.~!$&'()*+,;=%:-]*\]|[\w.~!$&'()*+,;=%-]+)(:\d*)?([/?][!"$-~]*)?$/
 
 /** Whether a request expects a 100 (RFC 9110 10.1.1). */
 export const expectsContinue = (headers: OpeningHandshake.Headers): boolean =>

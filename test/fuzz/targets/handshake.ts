@@ -140,6 +140,7 @@ export const check = (input: Input): Effect.Effect<void> =>
 
     assertOrigins(input, request.headers)
     assertSaid(input)
+    assertAsked(input.said.target)
   })
 
 export const target: Target<Input> = { name: "handshake", inputs, check, quick: 2000 }
@@ -200,6 +201,18 @@ const assertReadable = (request: OpeningHandshake.Request): void => {
   const headers = Object.fromEntries(request.headers.map(([name, value]) => [name.toLowerCase(), value]))
   const offer = OpeningHandshake.read({ method: request.method, httpVersion: "1.1", headers })
   assert.deepEqual(Result.getOrThrow(offer), { extensions, key, subprotocols })
+}
+
+const assertAsked = (target: string): void => {
+  const request = { ...validRequest, target }
+  const read = OpeningHandshake.read(request)
+  assert.equal(Result.isFailure(read) ? read.failure.reason._tag : undefined, Handshake.request(request))
+  // The resource is what a URL parser finds, but that it is left as it came.
+  const { host, name } = OpeningHandshake.resource(target) ?? {}
+  if (host !== undefined) assert.match(target, /^https?:\/\/[^/]/i)
+  if (name !== undefined) {
+    assert.ok(target === name || target.endsWith(`${host}${name.slice(1)}`) || target.endsWith(`${host}${name}`))
+  }
 }
 
 /** Each of them is one line of HTTP, by Node's own check. */

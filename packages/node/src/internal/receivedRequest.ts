@@ -1,5 +1,5 @@
 /** A `WebsocketRequest`, of Node's request and of what it offers. */
-import type * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
+import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import * as Inspectable from "effect/Inspectable"
 import type { IncomingHttpHeaders } from "node:http"
 import { shared } from "./sharedText.ts"
@@ -44,8 +44,7 @@ export class ReceivedRequest extends Inspectable.Class {
   // RFC 9112 3.2.2: "a server MUST accept the absolute-form in requests". Who may ask for what must not depend on the form.
   private get originForm(): string {
     const { url } = this
-    const absolute = url.startsWith("/") ? null : URL.parse(url)
-    return absolute === null ? url : `${absolute.pathname}${absolute.search}`
+    return OpeningHandshake.resource(url)?.name ?? url
   }
 }
 

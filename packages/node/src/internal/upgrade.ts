@@ -57,12 +57,19 @@ export const offerOf = (
   { request }: Pick<Arrival, "request">,
   origins: Origin.Check
 ): Result.Result<OpeningHandshake.Offer, RequestError> => {
-  const { httpVersion, method = "", rawHeaders } = request
+  const { httpVersion, method = "", rawHeaders, url: target } = request
   const hosts = hostsOf(rawHeaders)
   const headers = hosts === undefined ? request.headers : { ...request.headers, host: hosts }
-  const offer = OpeningHandshake.read({ method, httpVersion, headers })
-  const forbidden = Result.isSuccess(offer) ? origins(headers) : undefined
+  const offer = OpeningHandshake.read({ method, httpVersion, target, headers })
+  const forbidden = Result.isSuccess(offer) ? origins(addressed(headers, target)) : undefined
   return forbidden === undefined ? offer : Result.fail(forbidden)
+}
+
+// RFC 9112 3.2.2: of a target that is a whole URL a server "MUST ignore the received Host header field [...] and instead use the
+// host information of the request-target".
+const addressed = (headers: OpeningHandshake.Headers, target: string | undefined): OpeningHandshake.Headers => {
+  const host = target === undefined || target.startsWith("/") ? undefined : OpeningHandshake.resource(target)?.host
+  return host === undefined ? headers : { ...headers, host }
 }
 
 // Where there are several: Node drops all but the first.
