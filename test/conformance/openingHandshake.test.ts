@@ -149,6 +149,8 @@ describe("we are the server", () => {
         const answer = yield* say(port, Buffer.from(http.request(changes)))
         assert.strictEqual(answer.status, status)
         assert.isFalse(answer.headers.has("sec-websocket-accept"))
+        // RFC 9110 6.6.1
+        assert.isFalse(Number.isNaN(Date.parse(answer.headers.get("date") ?? "")))
         // RFC 6455 4.4: the version that we speak.
         if (name.includes(" 4.4")) assert.strictEqual(answer.headers.get("sec-websocket-version"), "13")
       }))

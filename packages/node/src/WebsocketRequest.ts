@@ -57,7 +57,7 @@ export class WebsocketRequest extends Context.Service<WebsocketRequest, {
 export class Refusal extends Data.TaggedError("Refusal")<{
   /** 300 to 599. */
   readonly status: number
-  /** Besides `Connection` and `Content-Length`. Default: none. */
+  /** Besides `Connection`, `Content-Length` and, unless it is among them, `Date`. Default: none. */
   readonly headers?: HeaderLines | undefined
   /** Text. Default: empty. */
   readonly body?: string | undefined

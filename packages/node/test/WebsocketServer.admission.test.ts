@@ -27,10 +27,13 @@ describe("What an admission that is no admission gets", () => {
       })
       const response = yield* exchange(port, request())
       assert.strictEqual(response.status, 429)
+      const date = response.headers.get("date") ?? ""
+      assert.isFalse(Number.isNaN(Date.parse(date)))
       assert.deepStrictEqual(Object.fromEntries(response.headers), {
         connection: "close",
         "retry-after": "7",
         "set-cookie": "a=1",
+        date,
         "content-length": "8"
       })
       assert.strictEqual(response.rest.toString(), "später\n")
@@ -51,7 +54,11 @@ describe("What an admission that is no admission gets", () => {
         admit: new WebsocketRequest.Refusal({ status: 404 })
       })
       const { headers, rest, status } = yield* exchange(port, request())
-      assert.deepStrictEqual([status, rest.length, [...headers.keys()]], [404, 0, ["connection", "content-length"]])
+      assert.deepStrictEqual([status, rest.length, [...headers.keys()]], [404, 0, [
+        "connection",
+        "date",
+        "content-length"
+      ]])
     }))
 
   it.live("a Refusal is no error to log", () =>
@@ -84,7 +91,11 @@ describe("What an admission that is no admission gets", () => {
             admit: new WebsocketRequest.Refusal({ status: 403, body: "secret", ...refused })
           })
           const { headers, rest, status } = yield* exchange(port, request())
-          assert.deepStrictEqual([status, rest.length, [...headers.keys()]], [500, 0, ["connection", "content-length"]])
+          assert.deepStrictEqual([status, rest.length, [...headers.keys()]], [500, 0, [
+            "connection",
+            "date",
+            "content-length"
+          ]])
           yield* Fiber.interrupt(fiber)
           assert.deepStrictEqual(logs.map(({ level, message }) => [level, message]), [
             ["Error", "WebSocket admission failed"]
@@ -111,7 +122,11 @@ describe("What an admission that is no admission gets", () => {
         Effect.gen(function*() {
           const { fiber, port } = yield* admitting<void, never, never, never>({ handler: neverOpened, admit: defect })
           const { headers, rest, status } = yield* exchange(port, request())
-          assert.deepStrictEqual([status, rest.length, [...headers.keys()]], [500, 0, ["connection", "content-length"]])
+          assert.deepStrictEqual([status, rest.length, [...headers.keys()]], [500, 0, [
+            "connection",
+            "date",
+            "content-length"
+          ]])
           yield* Fiber.interrupt(fiber)
           assert.deepStrictEqual(logs.map(({ level, message }) => [level, message]), [
             ["Error", "WebSocket admission failed"]

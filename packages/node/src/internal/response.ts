@@ -26,13 +26,21 @@ export const formatAccepted = (headers: OpeningHandshake.HeaderLines): Uint8Arra
   return bytes
 }
 
-/** Any other, in answer to a request of this method. Throws where a header would not stay in its line. */
+/**
+ * Any other, in answer to a request of this method, at this time in milliseconds since 1970. Throws where a header would not stay in
+ * its line.
+ */
 export const format = (
   { body, headers, status }: OpeningHandshake.Response,
-  method: string | undefined
+  method: string | undefined,
+  now: number
 ): Uint8Array => {
   const length = ["Content-Length", `${Buffer.byteLength(body)}`] as const
-  const lines = [...headers, length].map(([name, value]) => {
+  // RFC 9110 6.6.1: a server with a clock "MUST generate a Date header field in all 2xx [...], 3xx [...], and 4xx [...] responses".
+  const date = headers.some(([name]) => name.toLowerCase() === "date")
+    ? []
+    : [["Date", new Date(now).toUTCString()] as const]
+  const lines = [...headers, ...date, length].map(([name, value]) => {
     validateHeaderName(name)
     validateHeaderValue(name, value)
     return `${name}: ${value}\r\n`

@@ -4,6 +4,7 @@ import * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import { OptionError } from "@websocket-stream/core/OptionError"
 import * as Origin from "@websocket-stream/core/Origin"
 import * as PermessageDeflate from "@websocket-stream/core/PermessageDeflate"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { constVoid } from "effect/Function"
@@ -194,8 +195,8 @@ const answered = new WeakMap<Duplex, FrameStream | undefined>()
  * line.
  */
 export const reject = ({ request, socket }: Asked, response: OpeningHandshake.Response): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const bytes = format(response, request?.method)
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const bytes = format(response, request?.method, now)
     if (isAnswered(socket)) return Effect.void
     answered.set(socket, undefined)
     socket.write(bytes)

@@ -23,18 +23,30 @@ it.prop("a 101 is its lines behind each other, each character of them a byte", {
   assert.isTrue(expected.equals(formatAccepted(headers)))
 })
 
-it("any other says how long its body is, in bytes, and what its status means", () => {
+// The example of RFC 9110 5.6.7.
+const then = Date.UTC(1994, 10, 6, 8, 49, 37)
+
+it("any other says when it was made, how long its body is, in bytes, and what its status means", () => {
   const response = { status: 429, headers: [["Retry-After", "1"]], body: "später" } as const
-  const head = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 7\r\n\r\n"
-  assert.strictEqual(Buffer.from(format(response, "GET")).toString(), `${head}später`)
+  const head = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n" +
+    "Content-Length: 7\r\n\r\n"
+  assert.strictEqual(Buffer.from(format(response, "GET", then)).toString(), `${head}später`)
   // RFC 9110 9.3.2
-  assert.strictEqual(Buffer.from(format(response, "HEAD")).toString(), head)
+  assert.strictEqual(Buffer.from(format(response, "HEAD", then)).toString(), head)
+})
+
+it("the date of an application stays the only one", () => {
+  const response = { status: 404, headers: [["date", "Mon, 07 Nov 1994 08:49:37 GMT"]], body: "" } as const
+  assert.strictEqual(
+    Buffer.from(format(response, "GET", then)).toString(),
+    "HTTP/1.1 404 Not Found\r\ndate: Mon, 07 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n"
+  )
 })
 
 it("no header of it leaves its line", () => {
   for (const header of [["X", "a\r\nY: b"], ["X\r\nY", "b"], ["X", "\u2028"]] as const) {
     assert.throws(
-      () => format({ status: 400, headers: [header], body: "" }, "GET"),
+      () => format({ status: 400, headers: [header], body: "" }, "GET", then),
       /Invalid character|valid HTTP token/
     )
   }
