@@ -1,6 +1,7 @@
 /** One request of a client's on a connection of its own, and the answer to it. */
 import type * as OpeningHandshake from "@websocket-stream/core/OpeningHandshake"
 import { OptionError } from "@websocket-stream/core/OptionError"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { constVoid } from "effect/Function"
@@ -41,18 +42,18 @@ export interface Answered {
 }
 
 /**
- * Makes a request, and gives it to `use`. Whatever was dialled for it is destroyed unless `use` succeeds: then it has taken the
- * socket over.
+ * Makes a request, and gives `use` what waits for the answer to it. Whatever was dialled for it is destroyed unless `use` succeeds:
+ * then it has taken the socket over.
  */
 export const dial = <A, E, R>(
   url: URL,
   handshake: OpeningHandshake.Request,
   options: DialOptions,
-  use: (request: Http.ClientRequest) => Effect.Effect<A, E, R>
+  use: (answer: Effect.Effect<Answer, OpenError>) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | OpenError, R> =>
   Effect.acquireUseRelease(
     request(url, handshake, options),
-    ({ request }) => use(request),
+    ({ answer }) => use(answer),
     ({ dialled, request }, exit) =>
       Effect.sync(() => {
         if (Exit.isSuccess(exit)) return
@@ -63,32 +64,37 @@ export const dial = <A, E, R>(
       })
   )
 
-/** Waits for the answer to a request. */
-export const answer = (request: Http.ClientRequest): Effect.Effect<Answer, OpenError> =>
-  Effect.callback((resume) => {
-    const fail = (error: Error) => resume(Effect.fail(new OpenError({ reason: ioReason(error) })))
-    request.on("error", fail)
-    // An agent may have held it for a while, and Node waits for a "close" that is over.
-    request.on("socket", (socket) => {
-      if (socket.destroyed) fail(socket.errored ?? prematureClose())
-    })
-    request.on("upgrade", ({ headers, statusCode: status = 0 }, socket, head) => {
-      // Until the stream has it: an error that nobody listens to ends the process.
-      socket.on("error", constVoid)
-      // An agent may have set a timer, for what it takes for idle.
-      if (socket instanceof Socket) socket.setTimeout(0)
-      resume(Effect.succeed({ _tag: "Upgraded", status, headers, socket, head }))
-    })
-    // What is no upgrade is an answer, too.
-    request.on("response", (response) => {
-      const { headers, statusCode: status = 0 } = response
-      resume(Effect.succeed({ _tag: "Answered", status, headers, body: new Excerpt(response) }))
-    })
+// Listens from now on, in the step that dials: behind it the fiber may be made to yield, and a failure comes once.
+const answerTo = (request: Http.ClientRequest): Effect.Effect<Answer, OpenError> => {
+  const answer = Deferred.makeUnsafe<Answer, OpenError>()
+  const succeed = (value: Answer) => Deferred.doneUnsafe(answer, Exit.succeed(value))
+  const fail = (error: Error) => Deferred.doneUnsafe(answer, Exit.fail(new OpenError({ reason: ioReason(error) })))
+  // For good: a request that is destroyed before it is answered raises an error.
+  request.on("error", fail)
+  // An agent may have held it for a while, and Node waits for a "close" that is over.
+  request.on("socket", (socket) => {
+    if (socket.destroyed) fail(socket.errored ?? prematureClose())
+  })
+  request.on("upgrade", ({ headers, statusCode: status = 0 }, socket, head) => {
+    // Until the stream has it: an error that nobody listens to ends the process.
+    socket.on("error", constVoid)
+    // An agent may have set a timer, for what it takes for idle.
+    if (socket instanceof Socket) socket.setTimeout(0)
+    succeed({ _tag: "Upgraded", status, headers, socket, head })
+  })
+  // What is no upgrade is an answer, too.
+  request.on("response", (response) => {
+    const { headers, statusCode: status = 0 } = response
+    succeed({ _tag: "Answered", status, headers, body: new Excerpt(response) })
+  })
+  return Effect.suspend(() => {
     request.end()
     // Ours is the only request on this connection: without this an agent would keep it for others, even one that was given
     // up before it was dialled. Only `end` settles what Node makes of the header Connection.
     request.shouldKeepAlive = false
+    return Deferred.await(answer)
   })
+}
 
 const request = (
   url: URL,
@@ -110,8 +116,6 @@ const request = (
           // A connection of its own, and nothing that keeps it for later.
           agent: agent ?? false
         })
-          // From the first moment and for good: a request that is destroyed before it is answered raises an error.
-          .on("error", constVoid)
       ),
     catch: (cause) => {
       // The values themselves may be keys, which have no place in an error.
@@ -125,6 +129,8 @@ const request = (
 
 interface Dialled {
   readonly request: Http.ClientRequest
+  /** Sends it, and waits for what comes of it. */
+  readonly answer: Effect.Effect<Answer, OpenError>
   readonly dialled: ReadonlyArray<Socket>
 }
 
@@ -137,7 +143,8 @@ const dialling = (make: () => Http.ClientRequest): Dialled => {
   }
   diagnostics.subscribe("net.client.socket", onSocket)
   try {
-    return { request: make(), dialled }
+    const request = make()
+    return { request, answer: answerTo(request), dialled }
   } finally {
     diagnostics.unsubscribe("net.client.socket", onSocket)
   }

@@ -13,7 +13,7 @@ import type { Options } from "../WebsocketClient.ts"
 import { Deadline, Handshake, type InvalidRedirect, OpenError, Refused } from "../WebsocketError.ts"
 import * as WebsocketStream from "../WebsocketStream.ts"
 import { deflateOptions } from "./deflate.ts"
-import { answer, dial, type Upgraded } from "./dial.ts"
+import { dial, type Upgraded } from "./dial.ts"
 import { cannotOpen } from "./invalidOption.ts"
 import type { Agreed } from "./messageStream.ts"
 import { duration, whole } from "./optionChecks.ts"
@@ -99,9 +99,9 @@ const hop = (
     // RFC 6455 4.1: "The nonce MUST be selected randomly for each connection."
     const nonce = yield* Effect.sync(() => randomBytes(16))
     const handshake = yield* Effect.fromResult(requestOf(plan, target, nonce)).pipe(Effect.mapError(cannotOpen))
-    return yield* dial(target.url, handshake, plan.options, (request) =>
+    return yield* dial(target.url, handshake, plan.options, (answer) =>
       Effect.gen(function*() {
-        const answered = yield* Effect.timeoutOrElse(answer(request), {
+        const answered = yield* Effect.timeoutOrElse(answer, {
           duration: yield* left,
           orElse: () => Effect.fail(new OpenError({ reason: new Deadline({ duration: plan.openDeadline }) }))
         })
