@@ -1,8 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { decode } from "./support/frames.ts"
-import { turns } from "./support/streams.ts"
+import { Steps } from "./support/stepping.ts"
+import { park, turns } from "./support/streams.ts"
+import { until } from "./support/turns.ts"
 import { scripted } from "./support/websockets.ts"
 
 /** The message that pieces make. */
@@ -32,5 +36,34 @@ describe("Websocket.sendStream", () => {
       assert.strictEqual(yield* sent("a", half), "a\ufffd")
       assert.strictEqual(yield* sent(half, half, "b"), "\ufffd\ufffdb")
       assert.strictEqual(yield* sent(half, Uint8Array.of(0x63), "d"), "\ufffdcd")
+    }))
+
+  // The clock stands still: the peer has all the time to agree.
+  it.effect("fails of a close that comes in the middle, and of none behind the last piece, wherever its fiber has yielded", () =>
+    Effect.gen(function*() {
+      const outcomes = new Set<string>()
+      for (const operations of [3, 4, 5, 6]) {
+        for (let point = 0, isBeforeTheEnd = true; isBeforeTheEnd; point++) {
+          const { duplex, ws } = yield* scripted({ closeDeadline: "1 hour" })
+          const steps = new Steps()
+          const sending = yield* steps.fork(operations, Effect.exit(ws.sendStream("text", Stream.make("a"))))
+          for (let i = 0; i < point && isBeforeTheEnd; i++) {
+            // What it has forked ends a turn later.
+            isBeforeTheEnd = steps.step() || (yield* Effect.as(turns, steps.step()))
+          }
+          const closing = yield* park(ws.close(4000))
+          yield* until(() => {
+            steps.run()
+            return sending.pollUnsafe() !== undefined
+          })
+          yield* turns
+          const frames = decode("server", duplex.sentBytes)
+          const isWhole = frames.some(({ fin, opcode }) => fin && opcode === Opcode.Continuation)
+          outcomes.add(`${(yield* Fiber.join(sending))._tag}, ${isWhole}`)
+          duplex.push(null)
+          yield* Fiber.join(closing)
+        }
+      }
+      assert.sameMembers([...outcomes], ["Failure, false", "Success, true"])
     }))
 })

@@ -96,18 +96,21 @@ export class MessageWriter extends FrameQueue {
       const { refusal } = this
       if (refusal !== undefined) return refusal
       let next: Frame.Frame["opcode"] = opcode
+      let isWhole = false
       const fragment = (payload: Uint8Array, fin: boolean) =>
         this.sendWhenRoom(() =>
           Result.map(this.connection.sendFragment(Frame.make(next, payload, { fin })), (frame) => {
             // Not before: an end while the first piece still waits, or behind the last one, breaks nothing off.
             next = fin ? opcode : Opcode.Continuation
+            isWhole = fin
             return [frame]
           })
         )
       const bytes = new PieceBytes()
       return Stream.runForEach(pieces, (piece) => fragment(bytes.of(piece), false)).pipe(
         Effect.andThen(Effect.suspend(() => fragment(bytes.takeRest(), true))),
-        Effect.raceFirst(this.over),
+        // Once its last piece was sent the fiber may be made to yield, and the end come before it says so.
+        Effect.raceFirst(Effect.catchIf(this.over, () => isWhole, () => Effect.void)),
         // The peer has half a message, and nothing can make it whole.
         Effect.onError(() => (next === Opcode.Continuation ? breakOff : Effect.void))
       )
