@@ -4,8 +4,10 @@ import * as Frame from "@websocket-stream/core/Frame"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { closeFrame, decode, encode, text } from "./support/frames.ts"
+import type { Scripted } from "./support/scripted.ts"
 import { assertWaiting, park, reasonOf, turns } from "./support/streams.ts"
 import { deflated, scripted, withoutTakeover, type Ws } from "./support/websockets.ts"
 
@@ -130,6 +132,35 @@ describe("An end behind a message that nobody receives", () => {
       assert.strictEqual((yield* ws.receive).payload.length, 100_000)
       assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 4001 })
     }))
+
+  const gone = [
+    { how: "ends, and our side with it", cut: (duplex: Scripted) => duplex.push(null) },
+    { how: "fails", cut: (duplex: Scripted) => duplex.destroy(new Error("reset")) }
+  ] as const
+  for (const { cut, how } of gone) {
+    it.effect(`is told to who sends as the peer said it where TCP ${how}`, () =>
+      Effect.gen(function*() {
+        const { duplex, ws } = yield* scripted(options, { allowHalfOpen: false, highWaterMark: 1, stalled: true })
+        yield* ws.send("fills the stream")
+        // Receives in the step in which it is woken.
+        const receiving = yield* park(
+          Effect.flatMap(reasonOf(ws.send("waits")), () => Effect.all([received(ws), reasonOf(ws.receive)]))
+        )
+        const sendings = [ws.send("waits"), ws.sendStream("text", Stream.make("waits"))]
+        const waiting = yield* Effect.forEach(sendings, (sending) => park(reasonOf(sending)))
+        duplex.push(byPeer(text("unread")))
+        duplex.push(byPeer(bye))
+        yield* turns
+        cut(duplex)
+        for (const sending of waiting) assert.deepInclude(yield* Fiber.join(sending), { _tag: "Closed", code: 4001 })
+        assert.deepInclude(yield* reasonOf(ws.send("too late")), { _tag: "Closed", code: 4001, reason: "bye" })
+        assert.deepStrictEqual((yield* ws.closed).received, Close.make(4001, "bye"))
+        const [message, end] = yield* Fiber.join(receiving)
+        assert.strictEqual(message, "unread")
+        assert.deepInclude(end, { _tag: "Closed", code: 4001 })
+        duplex.destroy()
+      }))
+  }
 
   it.effect("fails a ping at once where the connection is gone, with what it ended of", () =>
     Effect.gen(function*() {

@@ -267,8 +267,12 @@ export class MessageReader extends ReceivedQueue<Message.Message> implements Pie
   private judge(verdict: FramePart | ProtocolError): void {
     this.verdict = undefined
     if (this.isOver) return
+    // Who is told by the reply that nothing can be sent may receive at once, and is not to come upon the end of TCP before this one.
+    const { isParsing } = this
+    this.isParsing = true
     if (verdict instanceof ProtocolError) this.failConnection(verdict)
     else this.handlePart(verdict)
+    this.isParsing = isParsing
     this.wake()
   }
 

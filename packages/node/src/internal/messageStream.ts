@@ -159,6 +159,8 @@ export class MessageStream extends Inspectable.Class implements Successor, Repli
   // Of the port, or before it was ours.
   private end(by: EndedBy): void {
     this.reader.end(by)
+    // No answer can come any more, and whoever sends is told of a Close frame among what was read.
+    if (!this.port.isWritable) this.reader.conclude()
     // Nothing comes any more, and nothing can be sent: our side has no use, either.
     if (this.connection.closing.sent !== undefined) this.port.shutdown()
     this.ending.reach()
@@ -324,10 +326,7 @@ export class MessageStream extends Inspectable.Class implements Successor, Repli
     const closing = Effect.suspend(() => {
       const error = this.beginClosing(close)
       if (error !== undefined) return Effect.fail(new WriteError({ reason: new Encode({ error }) }))
-      return Effect.map(
-        this.inTime(this.finishing.reached),
-        () => this.connection.receiveEof()
-      )
+      return Effect.map(this.inTime(this.finishing.reached), () => this.connection.receiveEof())
     })
     return Effect.onInterrupt(closing, () => Effect.sync(() => this.insist()))
   }
