@@ -303,8 +303,9 @@ export const make = (options: Options): Effect.Effect<WebsocketServer["Service"]
  *
  * **Gotchas**
  *
- * It answers every upgrade, whatever its path. Whoever else listens for upgrades and answers them writes into our connections, as
- * Effect's own `HttpServer` does, whose routes answer with a 404: a `WebsocketHttpServer` is for those.
+ * It answers every upgrade, whatever its path, but for what `WebsocketUpgrade.run` leaves to the application, too. Whoever else listens
+ * for upgrades and answers them writes into our connections, as Effect's own `HttpServer` does, whose routes answer with a 404: a
+ * `WebsocketHttpServer` is for those.
  *
  * **Example** (A server that answers requests, too)
  *

@@ -79,6 +79,10 @@ export interface Connection {
  * A request that is no proper opening handshake gets its HTTP status, and the handler never sees it. A server that nobody
  * listens to for requests answers those, too, with a 426.
  *
+ * Where somebody listens for requests, one that asks for another protocol is a request as any other from Node 24.9 on: Java's
+ * HttpClient and curl ask for `h2c` with each, and before that Node takes them for upgrades, which get a 426, or a 405 for a POST. A
+ * server with a `shouldUpgradeCallback` of its own, or with other listeners for upgrades, is left to those.
+ *
  * A handler ends when it likes to, or with the `ReadError` or `WriteError` of its connection that ended. Other failures are
  * logged, and end their connection alone.
  *
@@ -178,6 +182,7 @@ export const runUpgrades = <E, R>(
       fork(answered(socket, Effect.andThen(Effect.yieldNow, forgetting(() => handler(upgrade)))))
     }
     yield* listen(server, "upgrade", onUpgrade)
+    yield* Opening.declineOthers(server)
     yield* listen(server, "request", Opening.requestListener(server))
     return yield* Effect.never
   }).pipe(Effect.scoped)

@@ -21,6 +21,7 @@ import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import { OpenError } from "../WebsocketError.ts"
 import { fromWebsocket } from "../WebsocketSocket.ts"
+import { decline, isToHttp } from "./declining.ts"
 import { errorOf, failsOnlyOf, isEnd, logEnd, logFailure, logIfOverrun, requestErrorOf } from "./handlerEnd.ts"
 import { HttpUpgrade, type HttpUpgrades, noteListeners } from "./httpUpgrade.ts"
 import { sweepInterval } from "./serverOptions.ts"
@@ -78,6 +79,8 @@ export const serve = Effect.fnUntraced(function*(
         server.on("upgrade", onUpgrade)
       })
   )
+  // Effect's handler of upgrades would answer: not those with a body in chunks, and nothing behind them on the connection.
+  yield* decline(server, isToHttp)
 })
 
 // As Effect's handler decides what to upgrade to. There may be no such header at all: a request has too many of them.

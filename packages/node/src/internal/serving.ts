@@ -21,7 +21,7 @@ import { Reception, type Shift, type Visitor } from "./reception.ts"
 import { type Settings, sweepInterval } from "./serverOptions.ts"
 import { sweep } from "./sweep.ts"
 import { Timepiece } from "./timepiece.ts"
-import { receiveUpgrade, reject, requestListener } from "./upgrade.ts"
+import { declineOthers, receiveUpgrade, reject, requestListener } from "./upgrade.ts"
 
 /**
  * Takes the upgrades of an HTTP server, until the scope's end has drained them. Before anybody is asked to leave,
@@ -64,6 +64,7 @@ export const receiveUpgrades = (
           })
         )
     )
+    if (!settings.ownsServer) yield* declineOthers(server)
     return reception
   })
 
