@@ -21,7 +21,7 @@ import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import { OpenError } from "../WebsocketError.ts"
 import { fromWebsocket } from "../WebsocketSocket.ts"
-import { decline, isToHttp } from "./declining.ts"
+import { decline, isToHttp, isToWebsocket } from "./declining.ts"
 import { errorOf, failsOnlyOf, isEnd, logEnd, logFailure, logIfOverrun, requestErrorOf } from "./handlerEnd.ts"
 import { HttpUpgrade, type HttpUpgrades, noteListeners } from "./httpUpgrade.ts"
 import { sweepInterval } from "./serverOptions.ts"
@@ -57,9 +57,12 @@ export const serve = Effect.fnUntraced(function*(
     }
   )
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (!isWebsocket(request)) return handler(request, socket, head)
+    if (!isToWebsocket(request)) return handler(request, socket, head)
     const upgrade = receiveUpgrade(request, socket, head)
-    if (upgrade !== undefined) new HttpUpgrade(all, upgrade).answerBy(() => handler(request, socket, head))
+    if (upgrade === undefined) return
+    // RFC 9110 7.8: a client may list others, too. Effect's handler knows the name alone.
+    if (request.headers.upgrade !== undefined) request.headers.upgrade = "websocket"
+    new HttpUpgrade(all, upgrade).answerBy(() => handler(request, socket, head))
   }
   yield* Scope.addFinalizerExit(scope, (exit) =>
     // To close the scope of the requests is to stop listening, and to wait for every connection.
@@ -82,10 +85,6 @@ export const serve = Effect.fnUntraced(function*(
   // Effect's handler of upgrades would answer: not those with a body in chunks, and nothing behind them on the connection.
   yield* decline(server, isToHttp)
 })
-
-// As Effect's handler decides what to upgrade to. There may be no such header at all: a request has too many of them.
-const isWebsocket = ({ headers }: IncomingMessage): boolean =>
-  headers.upgrade === undefined || headers.upgrade.toLowerCase() === "websocket"
 
 const ready = Effect.flatMap(HttpServerRequest, (request) => {
   const upgrade = HttpUpgrade.of(request)
