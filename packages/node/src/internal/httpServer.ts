@@ -88,14 +88,24 @@ export const serve = Effect.fnUntraced(function*(
 
 const ready = Effect.flatMap(HttpServerRequest, (request) => {
   const upgrade = HttpUpgrade.of(request)
-  return upgrade === undefined ? Effect.void : HttpEffect.withPreResponseHandler(upgrade.ready, beginning(upgrade))
+  return HttpEffect.withPreResponseHandler(upgrade?.ready ?? Effect.void, beginning(upgrade))
 })
 
-const beginning = (upgrade: HttpUpgrade): HttpEffect.PreResponseHandler => (_, response) =>
+const beginning = (upgrade: HttpUpgrade | undefined): HttpEffect.PreResponseHandler => (_, response) =>
   Effect.sync(() => {
-    upgrade.beginResponse()
-    return response
+    upgrade?.beginResponse()
+    return endingConnection(response)
   })
+
+// RFC 9112 9.6: who ends the connection behind a response "MUST send the "close" connection option". Node parses no more of one that
+// was to be upgraded, and would offer to keep it: a client's next request would be lost.
+const endingConnection = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
+  const { connection } = response.headers
+  if (connection === undefined) return HttpServerResponse.setHeader(response, "connection", "close")
+  return connection.toLowerCase().includes("close")
+    ? response
+    : HttpServerResponse.setHeader(response, "connection", `${connection}, close`)
+}
 
 // Effect's handler knows a connection that was upgraded by the `WebSocket` that it got, and writes no HTTP into it any more.
 const standIn: Effect.Effect<any> = Effect.succeed({
