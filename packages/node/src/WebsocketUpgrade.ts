@@ -181,8 +181,8 @@ export const runUpgrades = <E, R>(
       // Behind a yield, because until its first the set does not know the fiber, nor waits for it.
       fork(answered(socket, Effect.andThen(Effect.yieldNow, forgetting(() => handler(upgrade)))))
     }
-    yield* listen(server, "upgrade", onUpgrade)
     yield* Opening.declineOthers(server)
+    yield* listen(server, "upgrade", onUpgrade)
     yield* listen(server, "request", Opening.requestListener(server))
     return yield* Effect.never
   }).pipe(Effect.scoped)

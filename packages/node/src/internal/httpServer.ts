@@ -64,6 +64,8 @@ export const serve = Effect.fnUntraced(function*(
     if (request.headers.upgrade !== undefined) request.headers.upgrade = "websocket"
     new HttpUpgrade(all, upgrade).answerBy(() => handler(request, socket, head))
   }
+  // Effect's handler of upgrades would answer: not those with a body in chunks, and nothing behind them on the connection.
+  yield* decline(server, isToHttp)
   yield* Scope.addFinalizerExit(scope, (exit) =>
     // To close the scope of the requests is to stop listening, and to wait for every connection.
     Effect.all([Scope.close(requests, exit), all.drain], { concurrency: "unbounded" }).pipe(
@@ -82,8 +84,6 @@ export const serve = Effect.fnUntraced(function*(
         server.on("upgrade", onUpgrade)
       })
   )
-  // Effect's handler of upgrades would answer: not those with a body in chunks, and nothing behind them on the connection.
-  yield* decline(server, isToHttp)
 })
 
 const ready = Effect.flatMap(HttpServerRequest, (request) => {

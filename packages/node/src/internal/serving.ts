@@ -48,6 +48,8 @@ export const receiveUpgrades = (
       const tunnel = receiveUpgrade(request, socket, head)
       if (tunnel !== undefined) fork(reject(tunnel, OpeningHandshake.reject(notGet)))
     }
+    // For as long as we listen, which is until the last connection has left.
+    if (!settings.ownsServer) yield* declineOthers(server)
     yield* Effect.acquireRelease(
       Effect.sync(() => {
         door = FrontDoor.open(server, reception)
@@ -64,7 +66,6 @@ export const receiveUpgrades = (
           })
         )
     )
-    if (!settings.ownsServer) yield* declineOthers(server)
     return reception
   })
 

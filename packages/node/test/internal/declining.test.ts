@@ -1,9 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Opcode from "@websocket-stream/core/Opcode"
 import * as WebsocketClient from "@websocket-stream/node/WebsocketClient"
 import * as WebsocketServer from "@websocket-stream/node/WebsocketServer"
 import * as WebsocketUpgrade from "@websocket-stream/node/WebsocketUpgrade"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -212,6 +215,22 @@ describe("What a server upgrades to is not ours alone to say", () => {
         assert.strictEqual(decides(server), always)
       }))
   }
+
+  newer("an application is answered for, too, while connections are asked to leave", () =>
+    Effect.gen(function*() {
+      const server = createServer(application)
+      const port = yield* listen(server)
+      const [scope, gate] = [yield* Scope.make(), yield* Deferred.make<void>()]
+      const { run } = yield* Scope.provide(WebsocketServer.attach(server), scope)
+      // Its fiber is not the scope's, to end before.
+      yield* Effect.forkScoped(run(() => Deferred.await(gate)), { startImmediately: true })
+      const stream = yield* WebsocketClient.connectStream(`ws://127.0.0.1:${port}/`)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      assert.strictEqual((yield* stream.read).opcode, Opcode.Close)
+      assert.strictEqual(yield* status(port, "h2c"), 200)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(closing)
+    }))
 
   newer("the server is as it was when the last has ended, in whatever order", () =>
     Effect.gen(function*() {
