@@ -128,8 +128,7 @@ export const upgrade = (
  *
  * From Node 24.9 on `h2c`, `TLS` and `HTTP` are none of these: clients as Java's HttpClient and curl ask for them in passing, with any
  * request, and are answered as if they had not. As upgrades they would get a 411 for a body in chunks, no 100, and the end of their
- * connection. A server with a `shouldUpgradeCallback` of its own is left to that, and so are those of `node:http2`, which nobody asks
- * for `h2c`.
+ * connection.
  *
  * An upgrade runs through the same middleware and routes as any other request, and a route that does not upgrade answers it. One
  * that is no proper opening handshake gets the status that belongs to it. A client that takes nothing of such an answer for the

@@ -14,6 +14,7 @@ import * as FiberSet from "effect/FiberSet"
 import type * as Scope from "effect/Scope"
 import type { IncomingMessage, Server } from "node:http"
 import type { Duplex } from "node:stream"
+import { declineHttp } from "./internal/declining.ts"
 import { forgetting } from "./internal/forgetting.ts"
 import { logUnlessEnd, type Stage } from "./internal/handlerEnd.ts"
 import * as Opening from "./internal/upgrade.ts"
@@ -79,9 +80,9 @@ export interface Connection {
  * A request that is no proper opening handshake gets its HTTP status, and the handler never sees it. A server that nobody
  * listens to for requests answers those, too, with a 426.
  *
- * Where somebody listens for requests, one that asks for another protocol is a request as any other from Node 24.9 on: Java's
- * HttpClient and curl ask for `h2c` with each, and before that Node takes them for upgrades, which get a 426, or a 405 for a POST. A
- * server with a `shouldUpgradeCallback` of its own, or with other listeners for upgrades, is left to those.
+ * Where somebody listens for requests and nobody else for upgrades, one that asks for `h2c`, `TLS` or `HTTP` is a request as any
+ * other from Node 24.9 on: Java's HttpClient and curl ask for `h2c` in passing. Before that Node takes them for upgrades, which get a
+ * 426, or a 405 for a POST.
  *
  * A handler ends when it likes to, or with the `ReadError` or `WriteError` of its connection that ended. Other failures are
  * logged, and end their connection alone.
@@ -181,7 +182,7 @@ export const runUpgrades = <E, R>(
       // Behind a yield, because until its first the set does not know the fiber, nor waits for it.
       fork(answered(socket, Effect.andThen(Effect.yieldNow, forgetting(() => handler(upgrade)))))
     }
-    yield* Opening.declineOthers(server)
+    yield* declineHttp(server)
     yield* listen(server, "upgrade", onUpgrade)
     yield* listen(server, "request", Opening.requestListener(server))
     return yield* Effect.never

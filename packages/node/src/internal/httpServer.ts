@@ -21,7 +21,7 @@ import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
 import { OpenError } from "../WebsocketError.ts"
 import { fromWebsocket } from "../WebsocketSocket.ts"
-import { decline, isToHttp, isToWebsocket } from "./declining.ts"
+import { declineHttp, isToWebsocket } from "./declining.ts"
 import { errorOf, failsOnlyOf, isEnd, logEnd, logFailure, logIfOverrun, requestErrorOf } from "./handlerEnd.ts"
 import { HttpUpgrade, type HttpUpgrades, noteListeners } from "./httpUpgrade.ts"
 import { sweepInterval } from "./serverOptions.ts"
@@ -65,7 +65,7 @@ export const serve = Effect.fnUntraced(function*(
     new HttpUpgrade(all, upgrade).answerBy(() => handler(request, socket, head))
   }
   // Effect's handler of upgrades would answer: not those with a body in chunks, and nothing behind them on the connection.
-  yield* decline(server, isToHttp)
+  yield* declineHttp(server)
   yield* Scope.addFinalizerExit(scope, (exit) =>
     // To close the scope of the requests is to stop listening, and to wait for every connection.
     Effect.all([Scope.close(requests, exit), all.drain], { concurrency: "unbounded" }).pipe(

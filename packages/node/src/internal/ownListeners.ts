@@ -2,7 +2,7 @@
  * Which listeners of an HTTP server are ours. There may be several: who serves it anew need not wait until those who served it
  * before have drained. A client gets one answer, of the last of them.
  */
-import type { Server } from "node:http"
+import type { EventEmitter } from "node:events"
 
 type Event = "upgrade" | "request"
 
@@ -10,7 +10,7 @@ const ours = new WeakSet<object>()
 
 /** A listener that does nothing where another one of ours came behind it. */
 export const unlessSucceeded = <Args extends ReadonlyArray<unknown>>(
-  server: Server,
+  server: EventEmitter,
   event: Event,
   listener: (...args: Args) => void
 ): (...args: Args) => void => {
@@ -22,5 +22,5 @@ export const unlessSucceeded = <Args extends ReadonlyArray<unknown>>(
 }
 
 /** Whether somebody else listens. */
-export const hasOthers = (server: Server, event: Event): boolean =>
+export const hasOthers = (server: EventEmitter, event: Event): boolean =>
   server.listeners(event).some((listener) => !ours.has(listener))

@@ -13,6 +13,7 @@ import type { IncomingMessage, Server } from "node:http"
 import type { Duplex } from "node:stream"
 import type { WebsocketRequest } from "../WebsocketRequest.ts"
 import type { Handler, RunOptions } from "../WebsocketServer.ts"
+import { declineHttp } from "./declining.ts"
 import { FrontDoor } from "./frontDoor.ts"
 import { Guest, type Host } from "./guest.ts"
 import * as Meter from "./meter.ts"
@@ -21,7 +22,7 @@ import { Reception, type Shift, type Visitor } from "./reception.ts"
 import { type Settings, sweepInterval } from "./serverOptions.ts"
 import { sweep } from "./sweep.ts"
 import { Timepiece } from "./timepiece.ts"
-import { declineOthers, receiveUpgrade, reject, requestListener } from "./upgrade.ts"
+import { receiveUpgrade, reject, requestListener } from "./upgrade.ts"
 
 /**
  * Takes the upgrades of an HTTP server, until the scope's end has drained them. Before anybody is asked to leave,
@@ -49,7 +50,7 @@ export const receiveUpgrades = (
       if (tunnel !== undefined) fork(reject(tunnel, OpeningHandshake.reject(notGet)))
     }
     // For as long as we listen, which is until the last connection has left.
-    if (!settings.ownsServer) yield* declineOthers(server)
+    if (!settings.ownsServer) yield* declineHttp(server)
     yield* Effect.acquireRelease(
       Effect.sync(() => {
         door = FrontDoor.open(server, reception)

@@ -16,7 +16,6 @@ import type { Duplex } from "node:stream"
 import { Handshake, OpenError } from "../WebsocketError.ts"
 import type { Connection, Options, Upgrade } from "../WebsocketUpgrade.ts"
 import { isTaken } from "./attached.ts"
-import { decline, isToWebsocket } from "./declining.ts"
 import { deflateOptions } from "./deflate.ts"
 import { finish } from "./duplexPort.ts"
 import type { FrameStream } from "./frameStream.ts"
@@ -217,10 +216,6 @@ export const requestListener = (server: Server) =>
     for (const [name, value] of headers) response.setHeader(name, value)
     response.end(body)
   })
-
-/** Until the scope closes, leaves to who answers requests what is no upgrade to WebSocket: we would refuse it. */
-export const declineOthers = (server: Server): Effect.Effect<void, never, Scope.Scope> =>
-  decline(server, (request) => !isToWebsocket(request) && hasOthers(server, "request"))
 
 const refuse = (upgrade: Upgrade, error: RequestError): Effect.Effect<never, OpenError> =>
   Effect.andThen(

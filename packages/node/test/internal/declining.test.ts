@@ -13,7 +13,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
-import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http"
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions } from "node:http"
 import type { Socket } from "node:net"
 import { text } from "node:stream/consumers"
 import { dial, exchange, listen, request } from "../support/http.ts"
@@ -190,18 +190,21 @@ describe("What a server upgrades to is not ours alone to say", () => {
         if (decides(server) !== undefined) assert.strictEqual(yield* status(port, "h2c"), 200)
       }))
 
-    it.live(`an application that has said it itself is asked, by ${name}`, () =>
-      Effect.gen(function*() {
-        const always = () => true
-        const options: ServerOptions & { readonly shouldUpgradeCallback: () => boolean } = {
-          shouldUpgradeCallback: always
-        }
-        const server = createServer(options, application)
-        const before = decides(server)
-        const port = yield* shared(server, run)
-        assert.strictEqual(decides(server), before)
-        assert.strictEqual(yield* status(port, "h2c"), 426)
-      }))
+    newer(
+      `an application that has said what to upgrade is asked for all else, by ${name}`,
+      () =>
+        Effect.gen(function*() {
+          const options: ServerOptions & { readonly shouldUpgradeCallback: (request: IncomingMessage) => boolean } = {
+            shouldUpgradeCallback: ({ url }) => url !== "/page"
+          }
+          const port = yield* shared(createServer(options, application), run)
+          assert.strictEqual(yield* status(port, "h2c"), 200)
+          const asked = (line: string) =>
+            Effect.flatMap(dial(port), (socket) => ask(socket, request({ line }), "\r\n\r\n"))
+          assert.match(yield* asked("GET /page HTTP/1.1"), /^HTTP\/1.1 200 /)
+          assert.match(yield* asked("GET / HTTP/1.1"), /^HTTP\/1.1 101 /)
+        })
+    )
 
     newer(`an application that says it later is asked from then on, by ${name}`, () =>
       Effect.gen(function*() {
