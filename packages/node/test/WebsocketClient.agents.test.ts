@@ -4,6 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
+import * as Scheduler from "effect/Scheduler"
 import * as TestClock from "effect/testing/TestClock"
 import * as Http from "node:http"
 import * as Https from "node:https"
@@ -15,7 +16,7 @@ import { asText, encode, text } from "./support/frames.ts"
 import { listen } from "./support/http.ts"
 import { gone, proper, type Request, serve } from "./support/rawServer.ts"
 import { refusal } from "./support/refusal.ts"
-import { park } from "./support/streams.ts"
+import { event, park } from "./support/streams.ts"
 
 const greet = (socket: net.Socket, request: Request) =>
   socket.write(Buffer.concat([Buffer.from(proper(request)), encode("client", text("Hello"))]))
@@ -253,13 +254,32 @@ describe("an agent of one's own", () => {
       assert.deepStrictEqual(Object.keys(agent.freeSockets), [])
     }))
 
+  it.live("has destroyed what it had before and hands over, where that opens no WebSocket connection", () =>
+    Effect.gen(function*() {
+      const { port, sockets, url } = yield* serve((socket, request) =>
+        socket.write(proper(request, { "Sec-WebSocket-Accept": "no" }))
+      )
+      const socket = net.connect(port, "127.0.0.1")
+      class Early extends Http.Agent {
+        override createConnection() {
+          return socket
+        }
+      }
+      // Where it goes on only later, Node takes the request for destroyed.
+      const reason = yield* Effect.provideService(refusal(url, { agent: new Early() }), Scheduler.MaxOpsBeforeYield, 3)
+      assert.strictEqual(reason._tag, "Handshake")
+      assert.isTrue(socket.destroyed)
+      yield* gone(yield* Queue.take(sockets))
+    }))
+
   for (const why of [undefined, new Error("the tunnel fell in")]) {
     it.effect(`is not waited for when what it hands over is gone: ${why?.message ?? "without a word"}`, () =>
       Effect.gen(function*() {
         const { port, url } = yield* serve(greet)
         const socket = net.connect(port, "127.0.0.1").on("error", () => {})
         socket.destroy(why)
-        yield* gone(socket)
+        // Not before it has said so: a request that begins earlier still hears it of the socket.
+        yield* event(socket, "close")
         class Late extends Http.Agent {
           override createConnection() {
             return socket
