@@ -121,6 +121,21 @@ describe("a broken pipe", () => {
       }
     }))
 
+  it.live("and behind a reset that a write is the first to hear of", () =>
+    Effect.gen(function*() {
+      const { ours, peer } = yield* Pairs.tcp()
+      const stream = yield* make(ours, { role: "server" })
+      const frames = numbered(30, 4096)
+      peer.write(encode("server", ...frames))
+      assert.deepStrictEqual(yield* stream.read, frames.shift())
+      yield* turns
+      peer.resetAndDestroy()
+      yield* event(peer, "close")
+      yield* stream.write(Opcode.Text, "to nobody")
+      assert.deepStrictEqual(yield* Effect.forEach(frames, () => stream.read), frames)
+      assert.deepInclude(yield* reasonOf(stream.read), { _tag: "Io", code: "ECONNRESET", syscall: "write" })
+    }))
+
   it.live("fails who waits for room, and takes nothing from who reads", () =>
     Effect.gen(function*() {
       const { ours, peer } = yield* Pairs.unix
