@@ -150,6 +150,15 @@ describe("closing a socket of WebsocketSocket", () => {
       assertReason(yield* Fiber.join(writing), closed(4000, "enough"))
     }))
 
+  it.effect("or pulls of the connection before", () =>
+    Effect.gen(function*() {
+      const { accepted, reader, socket, writer } = yield* connected
+      yield* park(Effect.exit(reader.pull))
+      yield* open(socket)
+      yield* (yield* accepted).ws.close(4000, "enough")
+      assertReason(yield* reasonOf(writer.write("late")), closed(4000, "enough"))
+    }))
+
   it.live("and that of the reader itself fails at once", () =>
     Effect.gen(function*() {
       const { reader, server, writer } = yield* connected
