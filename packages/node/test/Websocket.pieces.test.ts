@@ -135,6 +135,22 @@ describe("Websocket.receiveStream", () => {
       assert.strictEqual(message._tag === "Text" && message.text, "last")
     }))
 
+  it.live("and not the next one of who waits for it, when we have closed meanwhile", () =>
+    Effect.gen(function*() {
+      const { peer, ws } = yield* pair
+      yield* Effect.forkScoped(peer.write(Opcode.Text, "begun", { fin: false }))
+      yield* Effect.scoped(ws.receiveStream)
+      const receiving = yield* park(ws.receive)
+      yield* park(ws.close())
+      yield* peer.writeAll([
+        fragment(Opcode.Continuation, "dropped", true),
+        fragment(Opcode.Text, "next", true),
+        closeFrame(CloseCode.Normal)
+      ])
+      const message = yield* Fiber.join(receiving)
+      assert.strictEqual(message._tag === "Text" && message.text, "next")
+    }))
+
   it.live("holds the peer up by fragments as small as can be, which weigh more than they say", () =>
     Effect.gen(function*() {
       const { duplex, ws } = yield* scripted({ receiveBuffer: 4096 })
