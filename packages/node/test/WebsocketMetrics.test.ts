@@ -141,14 +141,20 @@ describe("The traffic of a server", () => {
   it.live("is each byte once, of a frame that is not whole yet, and of pieces that were not taken", () =>
     alone(Effect.gen(function*() {
       const { duplex, ws } = yield* scripted({ metrics: true })
-      duplex.push(encode("server", Frame.make(Opcode.Binary, new Uint8Array(60_000))).subarray(0, 50_000))
+      const bytes = encode("server", Frame.make(Opcode.Binary, new Uint8Array(60_000)))
+      duplex.push(bytes.subarray(0, 50_000))
       yield* turns
       assert.strictEqual((yield* values).buffered, 50_000)
       yield* Effect.forkScoped(ws.receiveStream, { startImmediately: true })
-      duplex.push(new Uint8Array(1))
+      duplex.push(bytes.subarray(50_000, 50_001))
       yield* turns
       assert.isAtLeast((yield* values).buffered, 50_000)
       assert.isBelow((yield* values).buffered, 51_000)
+      // And the message is there to its end.
+      duplex.push(bytes.subarray(50_001))
+      yield* turns
+      assert.isAtLeast((yield* values).buffered, 60_000)
+      assert.isBelow((yield* values).buffered, 61_000)
       duplex.destroy()
     })))
 
