@@ -213,6 +213,18 @@ for (const direct of [true, false]) {
         assert.isTrue((yield* Fiber.join(received)).equals(Buffer.concat(sent)))
       }))
 
+    it.live("sees that the peer takes of a write, long before all of it is taken", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        const { port } = attach(ours, { direct })
+        // More than a system holds for a socket.
+        port.write(new Uint8Array(64 * 1024 * kib))
+        while (port.takeTaken()) yield* turn
+        peer.on("data", () => port.takeTaken() && peer.pause())
+        yield* until(() => peer.isPaused())
+        assert.isTrue(port.isFull)
+      }))
+
     it.live("hears who is read, and takes whom it does not read for heard", () =>
       Effect.gen(function*() {
         const { ours, peer } = yield* Pairs.tcp()
@@ -241,6 +253,16 @@ for (const direct of [true, false]) {
         assert.strictEqual((yield* Effect.promise(() => buffer(peer))).toString(), "answer")
         yield* until(() => listener.closed !== undefined)
         assert.isUndefined(listener.closed!.reason)
+      }))
+
+    it.live("closes when the peer has taken all, and reads first what it says", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        const { port } = attach(ours, { direct })
+        port.write(new Uint8Array(16 * 1024 * kib))
+        // It reads nothing before it has said all.
+        peer.write(new Uint8Array(16 * 1024 * kib), () => peer.resume())
+        yield* port.close("Infinity")
       }))
 
     it.live("closes at once where its side has ended before, whatever the peer does", () =>
