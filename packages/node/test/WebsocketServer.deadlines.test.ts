@@ -230,6 +230,11 @@ describe("A heartbeat", () => {
       yield* stream.write(Opcode.Pong, "2")
       const { roundTrips } = yield* eventually(({ roundTrips }) => roundTrips > 1)
       assert.strictEqual(roundTrips, 2)
+      // Nor is the end of the connection one.
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(asText(yield* stream.read), "3")
+      yield* stream.writeAll([closeFrame(1000)])
+      assert.strictEqual((yield* eventually(({ open }) => open === 0)).roundTrips, 2)
     })))
 })
 
