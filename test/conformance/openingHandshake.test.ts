@@ -81,7 +81,7 @@ const refused: ReadonlyArray<readonly [name: string, changes: http.Changes, stat
   ["RFC 6455 4.2.1: a target of scheme ws:", { line: "GET ws://server.example.com/ HTTP/1.1" }, 400],
   ["RFC 9110 4.2.1: a target without a host", { line: "GET http:///chat HTTP/1.1" }, 400],
   ["RFC 6455 4.2.1: no Host", { headers: { Host: undefined } }, 400],
-  ["RFC 6455 4.2.1: another protocol", { headers: { Upgrade: "h2c" } }, 426],
+  ["RFC 6455 4.2.1: another protocol", { headers: { Upgrade: "IRC/6.9" } }, 426],
   ["RFC 6455 4.2.1: no key", { headers: { "Sec-WebSocket-Key": undefined } }, 400],
   ["RFC 6455 4.2.1: a key of 15 bytes", { headers: { "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAA" } }, 400],
   ["RFC 6455 4.2.1: a key that is no Base64", { headers: { "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZ!==" } }, 400],
