@@ -212,8 +212,7 @@ export class HandlePort implements Port, Private.Reader {
   }
 
   /** @internal for `flushSoon`, which holds what goes first */
-  flush(first?: Uint8Array): void {
-    this.flushes = false
+  submit(first?: Uint8Array): void {
     const { handle } = this
     const queue = first === undefined || this.queue === undefined ? first ?? this.queue : [first].concat(this.queue)
     if (handle === undefined || this.isDestroyed || queue === undefined || this.sending !== undefined) return
@@ -234,8 +233,13 @@ export class HandlePort implements Port, Private.Reader {
       spare = request
       if (!Array.isArray(queue)) FrameMemory.giveBack(queue)
       this.queuedBytes = 0
-      this.sent()
     }
+  }
+
+  /** @internal for `flushSoon` */
+  settle(): void {
+    this.flushes = false
+    if (!this.isDestroyed && this.sending === undefined && this.lazyEnding?.error === undefined) this.sent()
   }
 
   /** @internal for the requests' events */
@@ -246,8 +250,7 @@ export class HandlePort implements Port, Private.Reader {
     this.sending = undefined
     this.queuedBytes -= sending.bytes
     if (status < 0) return this.failWriting(systemError(status, "write"))
-    if (this.queue !== undefined) this.flush()
-    else this.sent()
+    this.sent()
   }
 
   /** @internal for the requests' events */
@@ -288,6 +291,11 @@ export class HandlePort implements Port, Private.Reader {
     if (held !== undefined) this.listener.onChunk(held, false)
   }
 
+  private flush(): void {
+    this.submit()
+    this.settle()
+  }
+
   private enqueue(bytes: Uint8Array): void {
     const { queue } = this
     if (queue === undefined) this.queue = bytes
@@ -317,6 +325,8 @@ export class HandlePort implements Port, Private.Reader {
   }
 
   private sent(): void {
+    // Written while the system took its time, or by who was told that the write of another has failed.
+    if (this.queue !== undefined) return this.flush()
     if (this.isFull) {
       this.isFull = false
       if (!this.isOver) this.listener.onDrain()

@@ -3,13 +3,16 @@ import * as Effect from "effect/Effect"
 import { flushBehind, flushSoon } from "../../src/internal/flushing.ts"
 import { turn } from "../support/server.ts"
 
-/** Notes what is flushed, in its order. */
+/** Notes what is submitted, in its order, and then what is settled. */
 const recorder = () => {
   const seen: Array<string> = []
   return {
     seen,
     queue: (name: string) =>
-      flushSoon({ flush: (first) => seen.push(Buffer.from(first).toString()) }, Buffer.from(name))
+      flushSoon({
+        submit: (first) => seen.push(Buffer.from(first).toString()),
+        settle: () => seen.push(name.toUpperCase())
+      }, Buffer.from(name))
   }
 }
 
@@ -21,9 +24,9 @@ describe("flushing", { concurrent: false }, () => {
       for (const name of ["a", "b"]) queue(name)
       assert.deepStrictEqual(seen, [])
       yield* turn
-      assert.deepStrictEqual(seen, ["a", "b"])
+      assert.deepStrictEqual(seen, ["a", "b", "A", "B"])
       yield* turn
-      assert.deepStrictEqual(seen, ["a", "b"])
+      assert.deepStrictEqual(seen, ["a", "b", "A", "B"])
     }))
 
   it.effect("comes behind what is done, all of it together, and not again", () =>
@@ -34,9 +37,9 @@ describe("flushing", { concurrent: false }, () => {
         flushBehind(queue, "b")
         seen.push("done")
       }, "a")
-      assert.deepStrictEqual(seen, ["done", "a", "b"])
+      assert.deepStrictEqual(seen, ["done", "a", "b", "A", "B"])
       yield* turn
-      assert.deepStrictEqual(seen, ["done", "a", "b"])
+      assert.deepStrictEqual(seen, ["done", "a", "b", "A", "B"])
     }))
 
   it.effect("leaves to the tick what waits for it already", () =>
@@ -46,7 +49,7 @@ describe("flushing", { concurrent: false }, () => {
       flushBehind(queue, "b")
       assert.deepStrictEqual(seen, [])
       yield* turn
-      assert.deepStrictEqual(seen, ["a", "b"])
+      assert.deepStrictEqual(seen, ["a", "b", "A", "B"])
     }))
 
   it.effect("comes, too, behind what throws", () =>
@@ -57,9 +60,9 @@ describe("flushing", { concurrent: false }, () => {
           queue(name)
           throw new Error("of the application")
         }, "a"), "of the application")
-      assert.deepStrictEqual(seen, ["a"])
+      assert.deepStrictEqual(seen, ["a", "A"])
       queue("b")
       yield* turn
-      assert.deepStrictEqual(seen, ["a", "b"])
+      assert.deepStrictEqual(seen, ["a", "A", "b", "B"])
     }))
 })

@@ -189,6 +189,22 @@ for (const direct of [true, false]) {
         assert.strictEqual((yield* Effect.promise(() => buffer(peer))).toString(), "1234")
       }))
 
+    it.live("sends what is written as the write of another fails that went out with its own", () =>
+      Effect.gen(function*() {
+        const [sound, reset] = [yield* Pairs.tcp(), yield* Pairs.tcp()]
+        const { port } = attach(sound.ours, { direct })
+        const failing = attach(reset.ours, { direct }, new Recorder(() => port.write(Buffer.from(", more"))))
+        reset.peer.write("held")
+        yield* until(() => reset.ours.bytesRead === "held".length)
+        reset.peer.resetAndDestroy()
+        yield* event(reset.peer, "close")
+        port.write(Buffer.from("first"))
+        failing.port.write(Buffer.from("lost"))
+        let got = ""
+        sound.peer.on("data", (bytes) => got += bytes.toString())
+        yield* until(() => got === "first, more")
+      }))
+
     it.live("is full while the peer does not read, tells when it is not, and sends every byte", () =>
       Effect.gen(function*() {
         const { ours, peer } = yield* Pairs.tcp()
