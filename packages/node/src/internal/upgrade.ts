@@ -138,19 +138,18 @@ export const openUpgrade = (
     const { head, request, socket } = upgrade
     const wrong = spoken(options?.subprotocols)
     if (wrong !== undefined) return yield* misconfigured(upgrade, wrong)
-    const agreed = Result.flatMap(deflateOptions(options?.deflate), (wanted) =>
-      negotiate(request, offer, options, wanted))
-    if (Result.isFailure(agreed)) {
-      return yield* misconfigured(upgrade, agreed.failure)
-    }
+    const agreed = Result.flatMap(
+      deflateOptions(options?.deflate),
+      (wanted) => negotiate(request, offer, options, wanted)
+    )
+    if (Result.isFailure(agreed)) return yield* misconfigured(upgrade, agreed.failure)
     const { deflate, greeting, subprotocol } = agreed.success
     const rsv1 = deflate !== undefined
     const made = makeStream(socket, { ...options, role: "server", head, rsv1 }, greeting)
     const stream = yield* Effect.catchTag(
       answerBy(socket, made),
       "OptionError",
-      (error) =>
-        misconfigured(upgrade, error)
+      (error) => misconfigured(upgrade, error)
     )
     return { stream, request, subprotocol, deflate }
   })
