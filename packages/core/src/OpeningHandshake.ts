@@ -59,6 +59,16 @@ export {
    * What a request target names: itself where it is a path, or what the whole URL says. `undefined` for one that is no opening
    * handshake's.
    *
+   * **Example** (The three that there are)
+   *
+   * ```ts
+   * import { OpeningHandshake } from "@websocket-stream/core"
+   *
+   * OpeningHandshake.resource("/chat?room=1") // => { name: "/chat?room=1", host: undefined }
+   * OpeningHandshake.resource("http://example.com/chat") // => { name: "/chat", host: "example.com" }
+   * OpeningHandshake.resource("*") // => undefined
+   * ```
+   *
    * @category server
    * @since 0.1.0
    */
@@ -172,6 +182,14 @@ export const read = ({ headers, httpVersion, method, target }: ReceivedRequest):
 
 /**
  * Whether the client waits for a 100 (Continue), which has to go before the 101 then.
+ *
+ * **Example** (One that does)
+ *
+ * ```ts
+ * import { OpeningHandshake } from "@websocket-stream/core"
+ *
+ * OpeningHandshake.expectsContinue({ expect: "100-continue" }) // => true
+ * ```
  *
  * @category server
  * @since 0.1.0
