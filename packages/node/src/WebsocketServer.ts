@@ -16,7 +16,7 @@ import type * as Scope from "effect/Scope"
 import type { Server } from "node:http"
 import type { ServerOptions } from "node:https"
 import { cannotListen } from "./internal/invalidOption.ts"
-import { addressOf, listen } from "./internal/listening.ts"
+import { addressOf, listen, makeServer } from "./internal/listening.ts"
 import type { Reception } from "./internal/reception.ts"
 import { defaults, type Settings, settings } from "./internal/serverOptions.ts"
 import * as Serving from "./internal/serving.ts"
@@ -282,13 +282,14 @@ export const make = (options: Options): Effect.Effect<WebsocketServer["Service"]
   Effect.gen(function*() {
     const checked = yield* check(options, true)
     const scope = yield* Effect.scope
-    const { address, server } = yield* listen(options, checked)
+    const server = yield* makeServer(options, checked)
     // Nobody is to come while the others leave. What was forked in this scope ends, and drains, before our own finalizers run, and
     // knows by the state of the scope whose end it is.
     const stopListening = () => {
       if (scope.state._tag === "Closed") server.close()
     }
-    return service(yield* Serving.receiveUpgrades(checked, server, stopListening), address)
+    const reception = yield* Serving.receiveUpgrades(checked, server, stopListening)
+    return service(reception, yield* listen(server, options))
   })
 
 /**

@@ -15,7 +15,8 @@ import { asText } from "./support/frames.ts"
 import { exchange, request, serve } from "./support/http.ts"
 import { socketPath } from "./support/paths.ts"
 import { refusal } from "./support/refusal.ts"
-import { echo, listening, local, logging, serving } from "./support/server.ts"
+import { echo, listening, local, logging, manyTurns, serving, until } from "./support/server.ts"
+import { Steps } from "./support/stepping.ts"
 
 const expectEcho = Effect.fnUntraced(function*(url: string, options?: WebsocketClient.Options) {
   const ws = yield* WebsocketClient.connect(url, options)
@@ -85,6 +86,34 @@ describe("A server listens", () => {
       yield* Effect.forkScoped(server.run(echo), { startImmediately: true })
       assert.deepStrictEqual(server.address, { _tag: "Unix", path })
       yield* expectEcho(WebsocketServer.url(server.address), { socketPath: path })
+    }))
+
+  it.live("and takes who comes before the fiber that lets it listen goes on", () =>
+    Effect.gen(function*() {
+      const path = yield* socketPath
+      const steps = new Steps()
+      const serving = Effect.flatMap(WebsocketServer.make({ path }), (server) => server.run(echo))
+      const fiber = yield* steps.fork(3, Effect.scoped(serving))
+      const ended = (other: Fiber.Fiber<unknown, unknown>) =>
+        until(() => {
+          steps.run()
+          return other.pollUnsafe() !== undefined
+        })
+      yield* Effect.addFinalizer(() =>
+        Effect.suspend(() => {
+          fiber.interruptUnsafe()
+          return ended(fiber)
+        })
+      )
+      yield* until(() => {
+        const listens = existsSync(path)
+        if (!listens) steps.step()
+        return listens
+      })
+      const client = yield* Effect.forkScoped(expectEcho("ws://localhost/", { socketPath: path }))
+      yield* manyTurns
+      yield* ended(client)
+      yield* Fiber.join(client)
     }))
 
   it.live("and answers what is no opening handshake with a 426", () =>

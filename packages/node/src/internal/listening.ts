@@ -1,4 +1,4 @@
-/** An HTTP server of our own that listens for as long as the scope lives, and its address. */
+/** An HTTP server of our own, that lives as long as the scope, and where it listens. */
 import { OptionError } from "@websocket-stream/core/OptionError"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -13,20 +13,27 @@ import type { Settings } from "./serverOptions.ts"
 import { timerMillis } from "./timerMillis.ts"
 import { checkUnixPath } from "./unixPath.ts"
 
-/** Begins to listen. The scope's end closes whatever is connected and not upgraded. */
-export const listen = (
+/** One that does not listen yet. The scope's end closes it, and whatever is connected and not upgraded. */
+export const makeServer = (
   options: ListenOptions,
   settings: Settings
-): Effect.Effect<{ readonly server: Http.Server; readonly address: Address }, ListenError, Scope.Scope> =>
+): Effect.Effect<Http.Server, ListenError, Scope.Scope> =>
   Effect.gen(function*() {
     const wrong = checkListenOptions(options)
     if (wrong !== undefined) return yield* cannotListen(wrong)
     const server = yield* create(options, settings)
     const sockets = unopened(server)
-    yield* Effect.acquireRelease(begin(server, options), () => end(server, sockets))
+    yield* Effect.addFinalizer(() => end(server, sockets))
+    return server
+  })
+
+/** Begins to listen. Who serves listens for its events by then: a client may come before the fiber goes on. */
+export const listen = (server: Http.Server, options: ListenOptions): Effect.Effect<Address, ListenError> =>
+  // Node listens, when it has found the address, though the server was closed meanwhile.
+  Effect.flatMap(Effect.uninterruptible(begin(server, options)), () => {
     const address = addressOf(server)
     // What listens has one.
-    return address === undefined ? yield* Effect.die(new Error("the server has no address")) : { server, address }
+    return address === undefined ? Effect.die(new Error("the server has no address")) : Effect.succeed(address)
   })
 
 /** Where a server listens, if it does. */

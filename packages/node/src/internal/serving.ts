@@ -25,8 +25,8 @@ import { Timepiece } from "./timepiece.ts"
 import { receiveUpgrade, reject, requestListener } from "./upgrade.ts"
 
 /**
- * Takes the upgrades of an HTTP server, until the scope's end has drained them. Before anybody is asked to leave,
- * `stopListening` may see to it that nobody comes.
+ * Takes the upgrades of an HTTP server from when it listens on, until the scope's end has drained them. Before anybody is asked to
+ * leave, `stopListening` may see to it that nobody comes.
  */
 export const receiveUpgrades = (
   settings: Settings,
@@ -51,19 +51,24 @@ export const receiveUpgrades = (
     }
     // For as long as we listen, which is until the last connection has left.
     if (!settings.ownsServer) yield* declineHttp(server)
+    const open = () => {
+      door = FrontDoor.open(server, reception)
+      server.on("upgrade", onUpgrade).on("error", onError).on("request", onRequest)
+      // Without a listener Node hangs up without a word.
+      if (settings.ownsServer) server.on("connect", onConnect)
+    }
     yield* Effect.acquireRelease(
       Effect.sync(() => {
-        door = FrontDoor.open(server, reception)
-        server.on("upgrade", onUpgrade).on("error", onError).on("request", onRequest)
-        // Without a listener Node hangs up without a word.
-        if (settings.ownsServer) server.on("connect", onConnect)
+        if (server.listening) open()
+        else server.once("listening", open)
       }),
       () =>
         Effect.ensuring(
           reception.close,
           Effect.sync(() => {
             door?.close()
-            server.off("upgrade", onUpgrade).off("error", onError).off("request", onRequest).off("connect", onConnect)
+            server.off("listening", open).off("upgrade", onUpgrade).off("error", onError)
+            server.off("request", onRequest).off("connect", onConnect)
           })
         )
     )
