@@ -288,7 +288,7 @@ describe("R27: a flood of connections", () => {
     () =>
       Effect.gen(function*() {
         const command = `ulimit -n 64 && exec "$0" "$@"`
-        const child = yield* start("bash", ["-c", command, process.execPath, program])
+        const child = yield* start("sh", ["-c", command, process.execPath, program])
         const port = Number(yield* child.line)
         const sockets = yield* Effect.all(Array.from({ length: 200 }, () => attempt(port)), {
           concurrency: "unbounded"

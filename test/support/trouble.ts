@@ -19,7 +19,9 @@ export interface Troubled extends Effect.Success<ReturnType<typeof start>> {
 /** Under a shell that may limit it or redirect its output: `"$@"` is the program. */
 export const troubled = Effect.fnUntraced(function*(shell = `exec "$@"`, ...args: ReadonlyArray<string>) {
   const program = fileURLToPath(new URL("troubled.ts", import.meta.url))
-  const child = yield* start("bash", ["-c", shell, "bash", process.execPath, program, ...args])
+  // Not bash, which takes an input that is a socket, as Node's pipes are, for one of rshd's, and runs its user's .bashrc: whatever
+  // that says is not the program's.
+  const child = yield* start("sh", ["-c", shell, "sh", process.execPath, program, ...args])
   const port = Number(yield* child.line)
   const connect: Troubled["connect"] = (path) =>
     WebsocketClient.connect(`ws://127.0.0.1:${port}${path}`, { closeDeadline: "1 minute" })
