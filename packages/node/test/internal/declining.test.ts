@@ -231,6 +231,8 @@ describe("What a server upgrades to is not ours alone to say", () => {
       const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
       assert.strictEqual((yield* stream.read).opcode, Opcode.Close)
       assert.strictEqual(yield* status(port, "h2c"), 200)
+      // Or the server would wait for its answer until the deadline.
+      yield* stream.write(Opcode.Close, "")
       yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(closing)
     }))
