@@ -103,10 +103,13 @@ describe("Websocket.receiveStream", () => {
       const late = Effect.scoped(Effect.flatMap(ws.receiveStream, ({ pieces }) => Stream.runCollect(pieces)))
       const closing = yield* Effect.forkScoped(ws.close(4000), { startImmediately: true })
       yield* peer.writeAll([fragment(Opcode.Text, "by", false), fragment(Opcode.Continuation, "gone", true)])
-      const end = yield* Effect.forkScoped(Effect.exit(late), { startImmediately: true })
+      // All of it comes before anybody waits for it.
+      yield* turns
+      const end = yield* Effect.forkScoped(reasonOf(late), { startImmediately: true })
+      yield* peer.writeAll([fragment(Opcode.Text, "behind it", true)])
       yield* peer.read
       yield* peer.writeAll([closeFrame(4000)])
-      yield* Fiber.join(end)
+      assert.deepInclude(yield* Fiber.join(end), { _tag: "Closed", code: 4000 })
       yield* Fiber.join(closing)
     }))
 
