@@ -14,6 +14,13 @@ import { mistyped, takeAll } from "./support/streams.ts"
 
 const neverOpened = () => Effect.die("a handler was run for a client that was not admitted")
 
+/** Holds the answer to a handshake to be a status, and what every response has. */
+const answersNothingBut = Effect.fnUntraced(function*(expected: number, port: number) {
+  const { headers, rest, status } = yield* exchange(port, request())
+  assert.deepStrictEqual([status, rest.length], [expected, 0])
+  assert.deepStrictEqual([...headers.keys()], ["connection", "date", "content-length"])
+})
+
 describe("What an admission that is no admission gets", () => {
   it.live("a Refusal: its status, its headers and its body, and the end of the connection", () =>
     Effect.gen(function*() {
@@ -53,12 +60,7 @@ describe("What an admission that is no admission gets", () => {
         handler: neverOpened,
         admit: new WebsocketRequest.Refusal({ status: 404 })
       })
-      const { headers, rest, status } = yield* exchange(port, request())
-      assert.deepStrictEqual([status, rest.length, [...headers.keys()]], [404, 0, [
-        "connection",
-        "date",
-        "content-length"
-      ]])
+      yield* answersNothingBut(404, port)
     }))
 
   it.live("a Refusal is no error to log", () =>
@@ -90,12 +92,7 @@ describe("What an admission that is no admission gets", () => {
             handler: neverOpened,
             admit: new WebsocketRequest.Refusal({ status: 403, body: "secret", ...refused })
           })
-          const { headers, rest, status } = yield* exchange(port, request())
-          assert.deepStrictEqual([status, rest.length, [...headers.keys()]], [500, 0, [
-            "connection",
-            "date",
-            "content-length"
-          ]])
+          yield* answersNothingBut(500, port)
           yield* Fiber.interrupt(fiber)
           assert.deepStrictEqual(logs.map(({ level, message }) => [level, message]), [
             ["Error", "WebSocket admission failed"]
@@ -121,12 +118,7 @@ describe("What an admission that is no admission gets", () => {
       logging((logs) =>
         Effect.gen(function*() {
           const { fiber, port } = yield* admitting<void, never, never, never>({ handler: neverOpened, admit: defect })
-          const { headers, rest, status } = yield* exchange(port, request())
-          assert.deepStrictEqual([status, rest.length, [...headers.keys()]], [500, 0, [
-            "connection",
-            "date",
-            "content-length"
-          ]])
+          yield* answersNothingBut(500, port)
           yield* Fiber.interrupt(fiber)
           assert.deepStrictEqual(logs.map(({ level, message }) => [level, message]), [
             ["Error", "WebSocket admission failed"]
