@@ -35,6 +35,7 @@ export const payload: Generator.Generator<Payload> = Generator.tagged<Payload>({
       511,
       512,
       4096,
+      65_535,
       65_536
     ]),
     seed: Generator.integer(0, 3)

@@ -58,7 +58,7 @@ export interface Input {
 }
 
 const only = <Tag extends string>(tag: Tag) => ({ _tag: Generator.choice([tag] as const) })
-const length = Generator.integer(0, 70_000, [0, 1, 125, 126, 16_382, 65_536])
+const length = Generator.integer(0, 70_000, [0, 1, 125, 126, 16_382, 65_535, 65_536])
 
 const inputs: Generator.Generator<Input> = Generator.struct({
   role: Generator.choice<Role>(["client", "server"]),
