@@ -3,10 +3,8 @@ import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { assertCarried, assertNothingLeft, expectEnds, failing, kinds, quiet, seeds } from "./support/failing.ts"
-import { injected } from "./support/faulty.ts"
+import { expectEnds, kinds, quiet, tryAll } from "./support/failing.ts"
 import { asText } from "./support/frames.ts"
-import { Fibers } from "./support/interrupting.ts"
 import { make, type Stream } from "./support/streams.ts"
 
 /** Writes frames one after the other, and notes each before it is tried. */
@@ -33,36 +31,29 @@ describe("a stream with a fault", () => {
   for (const kind of kinds) {
     it.live(`${kind}: all operations end, by a typed error or well, and what came is the first of what was sent`, () =>
       Effect.gen(function*() {
-        const before = kind === "no fault" ? 0 : injected[kind]
         const reasons = new Set<string>()
-        for (const seed of seeds) {
-          const fibers = new Fibers()
-          const { ours, theirs } = failing(kind, seed)
-          const [near, far] = [yield* Scope.make(), yield* Scope.make()]
-          const stream = yield* Scope.provide(make(ours, { role: "server" }), near)
-          const peer = yield* Scope.provide(make(theirs, { role: "client" }), far)
-          const sent: Array<string> = []
-          const received: Array<string> = []
-          const theirSent: Array<string> = []
-          const theirReceived: Array<string> = []
-          const { start } = fibers
-          const all = [
-            yield* start(reading(stream, received)),
-            yield* start(writing(stream, "ours", sent)),
-            yield* start(reading(peer, theirReceived)),
-            yield* start(writing(peer, "theirs", theirSent))
-          ]
-          yield* quiet(all, () => received.length + theirReceived.length + ours.bytes)
-          yield* Scope.close(near, Exit.void)
-          for (const { _tag, ...rest } of yield* expectEnds(all.slice(0, 2))) {
-            reasons.add("code" in rest ? `${_tag} ${rest.code}` : _tag)
-          }
-          yield* Scope.close(far, Exit.void)
-          yield* expectEnds(all)
-          assertCarried(kind, { sent, received }, { sent: theirSent, received: theirReceived })
-          assertNothingLeft(ours, [stream, peer], fibers)
-        }
-        if (kind !== "no fault") assert.isAtLeast(injected[kind] - before, seeds.length / 2)
+        yield* tryAll(
+          kind,
+          Effect.fnUntraced(function*({ far, near, ours, start, theirs, ...trial }) {
+            const { received, sent, theirReceived, theirSent } = trial
+            const stream = yield* Scope.provide(make(ours, { role: "server" }), near)
+            const peer = yield* Scope.provide(make(theirs, { role: "client" }), far)
+            const all = [
+              yield* start(reading(stream, received)),
+              yield* start(writing(stream, "ours", sent)),
+              yield* start(reading(peer, theirReceived)),
+              yield* start(writing(peer, "theirs", theirSent))
+            ]
+            yield* quiet(all, () => received.length + theirReceived.length + ours.bytes)
+            yield* Scope.close(near, Exit.void)
+            for (const { _tag, ...rest } of yield* expectEnds(all.slice(0, 2))) {
+              reasons.add("code" in rest ? `${_tag} ${rest.code}` : _tag)
+            }
+            yield* Scope.close(far, Exit.void)
+            yield* expectEnds(all)
+            return [stream, peer]
+          })
+        )
         assert.deepStrictEqual([...reasons], [reasonOf[kind]])
       }))
   }
