@@ -44,7 +44,7 @@ export class Pieces {
     const { length } = this
     this.clear()
     // Of what was announced and has not come there is only memory as it was found.
-    return joined.length === length ? joined : joined.slice(0, length)
+    return joined.length === length ? joined : copyOf(view(joined, 0, length), this.allocate)
   }
 
   // What comes from now on is copied once, and while it is still in the cache.
