@@ -162,7 +162,7 @@ class Machine implements Connection {
   }
 
   receive(part: FramePart, inPieces = false): Result.Result<Step, ProtocolError> {
-    // RFC 6455 1.4: after a Close frame "the peer [...] discards any further data received".
+    // RFC 6455 1.4: after a Close frame "a peer discards any further data received".
     if (this.closing.received !== undefined) return Result.succeed(nothing)
     switch (part.opcode) {
       case Opcode.Close:

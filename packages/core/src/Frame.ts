@@ -74,7 +74,8 @@ export const make = (
 export const check = (frame: Frame): EncodeError | undefined => {
   const { fin, opcode, payload, rsv1 } = frame
   if (!Opcode.isOpcode(opcode)) return new EncodeError({ reason: { _tag: "UnknownOpcode", opcode } })
-  // RFC 7692 6.1: "RSV1 [...] MUST NOT [be] set on control frames and non-first fragments of a data message".
+  // RFC 7692 6.1: "An endpoint MUST NOT set the "Per-Message Compressed" bit of control frames and non-first fragments of a data
+  // message."
   if (rsv1 && opcode !== Opcode.Text && opcode !== Opcode.Binary) {
     return new EncodeError({ reason: { _tag: "ReservedBit" } })
   }

@@ -152,7 +152,7 @@ class Decoder implements MessageDecoder {
     }
     // RFC 7692 6.2: RSV1 of the first frame speaks for the whole message.
     const begun = this.begun ??= new Begun(opcode === Opcode.Text ? Opcode.Text : Opcode.Binary, rsv1)
-    // RFC 6455 10.4: limits on "the total message size after reassembly from multiple frames", told by headers alone.
+    // RFC 6455 10.4: limits on the "total message size after reassembly from multiple frames", told by headers alone.
     begun.announced += frameLength
     const { maxFragments, maxMessageSize } = this.options
     // Asked so that a limit which is no number lets nothing pass.
@@ -169,7 +169,7 @@ class Decoder implements MessageDecoder {
     begun.utf8 = fin && last && begun.utf8 === Utf8.start
       ? this.isUtf8(payload) ? Utf8.start : Utf8.invalid
       : Characters.advance(begun.utf8, payload, this.isUtf8)
-    // RFC 6455 8.1: "it MUST _Fail the WebSocket Connection_", and nothing says to wait for the rest.
+    // RFC 6455 8.1: "that endpoint MUST _Fail the WebSocket Connection_", and nothing says to wait for the rest.
     return begun.utf8 !== Utf8.invalid
   }
 

@@ -57,7 +57,7 @@ export const check = (allowed: Allowed = []): Result.Result<Check, OptionError> 
   return Result.map(others, (isAllowed) => (headers) => {
     const origin = line(headers, "origin")
     if (origin === undefined || isSameHost(origin, line(headers, "host")) || isAllowed(origin)) return undefined
-    // RFC 6455 4.2.2: "it MUST send an appropriate HTTP error code (e.g., 403 Forbidden)".
+    // RFC 6455 4.2.2: "it MUST return an appropriate HTTP error code (e.g., 403 Forbidden)".
     return new RequestError({ reason: { _tag: "ForbiddenOrigin", origin } })
   })
 }

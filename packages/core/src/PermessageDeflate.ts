@@ -85,7 +85,7 @@ export const make = (options?: Options): Result.Result<Parameters, OptionError> 
  *
  * **Details**
  *
- * The first offer that can be kept is taken: they come in the client's order of preference (RFC 7692 5.2). An offer with a
+ * The first offer that can be kept is taken: they come in the client's order of preference (RFC 7692 5). An offer with a
  * parameter that is unknown, doubled or out of range is declined (RFC 7692 7.1), and the next one is looked at.
  *
  * **Example** (A browser's offer)
