@@ -3,8 +3,8 @@
  *
  * Pure but for its own state: chunks go in by `push`, frames come out by `next`, in whatever pieces the bytes arrive. Any
  * split of the same bytes gives the same frames and then the same failure, because each check fires at the byte that
- * decides it. Nothing is allocated from an announced length: a payload in progress holds at most about twice the bytes that
- * have arrived. Between frames the decoder holds no bytes and no view of any.
+ * decides it. Nothing is allocated from an announced length before half of it has come: a payload in progress holds at most
+ * about twice the bytes that have arrived. Between frames the decoder holds no bytes and no view of any.
  *
  * **Lifetime of payloads.** An unmasked payload that lies whole in a chunk is a view of that chunk, so a chunk must not be
  * written to once it was pushed. A masked payload is a fresh copy and the chunk is left alone, unless the decoder was
@@ -72,7 +72,10 @@ export interface FrameDecoder {
    * before it is whole. The parts depend on how the bytes arrive, what they join to does not.
    */
   readonly nextPart: () => Result.Result<FramePart | undefined, ProtocolError>
-  /** How many bytes were pushed and are not yet part of a frame handed out. 0 after a failure. */
+  /**
+   * How many bytes were pushed and are of no frame that was handed out to its end: parts of one count until the last of them, whoever
+   * has them. 0 after a failure.
+   */
   readonly bufferedBytes: number
   /** Whether it is between frames, with no bytes and without a failure: as it was made, and fit for any other connection. */
   readonly isIdle: boolean
@@ -94,8 +97,9 @@ export interface Options {
   /** Whether chunks are the decoder's to write to from `push` on. Saves a copy of each masked payload. Default: false. */
   readonly ownsChunks?: boolean | undefined
   /**
-   * Memory for a payload, to be filled to the last byte: it need not be zeroed. That of 4 KiB or more is freed as soon as it is not
-   * needed, where it is a whole `ArrayBuffer`. Default: `new Uint8Array(length)`.
+   * Memory for a payload, to be filled to the last byte: it need not be zeroed, and nobody else may have it. That of 4 KiB or more is
+   * freed as soon as it is not needed, where it is a whole `ArrayBuffer`, which is detached by that. Default:
+   * `new Uint8Array(length)`.
    */
   readonly allocate?: ((length: number) => Uint8Array) | undefined
 }
