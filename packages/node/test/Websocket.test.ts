@@ -151,6 +151,14 @@ describe("Websocket", () => {
       assert.strictEqual(asText(yield* client.receive), "still here")
     }))
 
+  it.live("dies of what JSON.stringify makes of nothing, and says what a message is", () =>
+    Effect.gen(function*() {
+      const { server } = yield* pair
+      const expected = yield* Effect.exit(Effect.die(new TypeError("a message must be a string, bytes or a Message")))
+      assert.deepStrictEqual(yield* Effect.exit(server.send(JSON.stringify(undefined))), expected)
+      assert.deepStrictEqual(yield* Effect.exit(server.sendAll([JSON.stringify(undefined)])), expected)
+    }))
+
   it.live("knows what it said itself to a peer that broke the protocol, or broke off", () =>
     Effect.gen(function*() {
       const { peer, ws } = yield* withPeer()

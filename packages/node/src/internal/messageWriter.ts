@@ -265,10 +265,11 @@ export const frameOf = (message: Sendable): Frame.Frame => {
   return message instanceof Uint8Array ? Frame.make(Opcode.Binary, message) : messageFrame(message)
 }
 
-const messageFrame = ({ opcode, payload }: Message.Message): Frame.Frame => {
-  // Of a caller without types. A large payload is given to the system as it is, and what is none would end the process there.
-  if (!(payload instanceof Uint8Array)) throw new TypeError("a message must be a string, bytes or a Message")
-  return Frame.make(opcode === Opcode.Text ? Opcode.Text : Opcode.Binary, payload)
+const messageFrame = (message: Message.Message | null | undefined): Frame.Frame => {
+  // Of a caller without types, or with those of JSON.stringify, which says that it gives a string and gives undefined for one. A large
+  // payload is given to the system as it is, and what is none would end the process there.
+  if (!(message?.payload instanceof Uint8Array)) throw new TypeError("a message must be a string, bytes or a Message")
+  return Frame.make(message.opcode === Opcode.Text ? Opcode.Text : Opcode.Binary, message.payload)
 }
 
 // A broadcast sends one text to many, one after the other: its bytes are made once for all of them.
