@@ -344,7 +344,8 @@ export const attach = (
     const checked = yield* check(options)
     const address = addressOf(server)
     if (address === undefined) {
-      return yield* cannotListen(new OptionError({ option: "server", value: server, expected: "one that listens" }))
+      const expected = "one that listens: wait for its event listening before you attach"
+      return yield* cannotListen(new OptionError({ option: "server", value: "not listening", expected }))
     }
     return service(yield* Serving.receiveUpgrades(checked, server, constVoid), address)
   })

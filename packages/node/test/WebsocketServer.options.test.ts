@@ -184,7 +184,9 @@ describe("What bad options get: a ListenError that names the option and its valu
     Effect.gen(function*() {
       const error = yield* blamed(WebsocketServer.attach(createServer()))
       assert.strictEqual(error.option, "server")
-      assert.include(error.message, "it must be one that listens")
+      const expected =
+        "server is not listening, it must be one that listens: wait for its event listening before you attach"
+      assert.strictEqual(error.message, expected)
     }))
 
   it.live("an option of one to attach to", () =>
