@@ -53,7 +53,7 @@ const compilerOptions = {
   target: "es2023",
   types: [],
   noEmit: true,
-  skipLibCheck: true
+  skipLibCheck: false
 }
 writeFileSync(`${out}/tsconfig.json`, JSON.stringify({ compilerOptions, files: ["consumer.ts"] }))
 run("pnpm", "exec", "tsc", "--project", out)
