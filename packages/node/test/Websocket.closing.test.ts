@@ -7,6 +7,7 @@ import type { ReadError } from "@websocket-stream/node/WebsocketError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { MessageStream } from "../src/internal/messageStream.ts"
@@ -153,6 +154,37 @@ describe("A close of ours", () => {
       assert.deepInclude(yield* ws.receive, { _tag: "Text", text: "unread" })
       assert.deepInclude(yield* reasonOf(ws.receive), { _tag: "Closed", code: 4000 })
       duplex.destroy()
+    }))
+})
+
+// RFC 6455 7.1.1: a stream that is given up before resets a peer that still sends, which may never see our Close frame.
+describe("A scope that closes all that it has at once", () => {
+  it.effect("waits for the peer to agree to close, and to end its side of TCP, before the stream is given up", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make("parallel")
+      const { duplex } = yield* Scope.provide(scripted({ closeDeadline: "5 seconds" }), scope)
+      const closing = yield* park(Scope.close(scope, Exit.void))
+      yield* turns
+      assert.deepStrictEqual(decode("server", duplex.sentBytes).map(({ opcode }) => opcode), [Opcode.Close])
+      assert.isFalse(duplex.writableEnded)
+      assert.isFalse(duplex.destroyed)
+      duplex.push(encode("server", closeFrame(1000)))
+      duplex.push(null)
+      // The clock stands still: no deadline ends it.
+      yield* Fiber.join(closing)
+      assert.isTrue(duplex.destroyed)
+    }))
+
+  it.effect("waits no longer than the close deadline", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make("parallel")
+      const { duplex } = yield* Scope.provide(scripted({ closeDeadline: "5 seconds" }), scope)
+      const closing = yield* park(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("4999 millis")
+      assert.isFalse(duplex.destroyed)
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(closing)
+      assert.isTrue(duplex.destroyed)
     }))
 })
 

@@ -39,6 +39,8 @@ export interface Beginning {
 export interface Successor extends Port.Listener {
   /** Whether the connection has ended or is about to, as far as those see it who read or write. */
   readonly isOver: boolean
+  /** Waits for whoever closes the connection politely at the same time: in a scope that closes all that it has at once. */
+  readonly released: Effect.Effect<void>
   /** The stream's scope has closed: there will be nothing to receive nor to send, and what nobody has taken yet is gone. */
   readonly abandon: () => void
 }
@@ -187,9 +189,19 @@ export class FrameStream extends Inspectable.Class implements Successor, Modal {
   close(linger: Duration.Input): Effect.Effect<void> {
     return Effect.suspend(() => {
       const owner = this.successor ?? this
-      owner.abandon()
-      return this.port.close(linger)
+      // Also where that is interrupted.
+      return Effect.ensuring(
+        owner.released,
+        Effect.suspend(() => {
+          owner.abandon()
+          return this.port.close(linger)
+        })
+      )
     })
+  }
+
+  get released(): Effect.Effect<void> {
+    return Effect.void
   }
 
   abandon(): void {

@@ -189,6 +189,10 @@ export class MessageStream extends Inspectable.Class implements Successor, Repli
     })
   }
 
+  get released(): Effect.Effect<void> {
+    return this.lazyEnding?.isAwaited === true ? this.inTime(this.ending.reached) : Effect.void
+  }
+
   onChunk(chunk: Uint8Array, lent: boolean): boolean {
     return this.reader.push(chunk, lent)
   }
