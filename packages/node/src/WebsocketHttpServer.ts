@@ -15,7 +15,8 @@ import { ServeError } from "effect/http/HttpServerError"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
+import { EarlyArrivals } from "./internal/earlyArrivals.ts"
 import { serve } from "./internal/httpServer.ts"
 import { HttpUpgrade, HttpUpgrades } from "./internal/httpUpgrade.ts"
 import { cannotOpen } from "./internal/invalidOption.ts"
@@ -134,6 +135,9 @@ export const upgrade = (
  * that is no proper opening handshake gets the status that belongs to it. A client that takes nothing of such an answer for the
  * `idleDeadline` is cut.
  *
+ * It listens before it is served: who comes meanwhile waits for that, as the layers of an application may take their time, and is
+ * hung up on where the scope ends before.
+ *
  * The end of the scope of `serve` stops the listening, and drains the WebSockets as that of a `WebsocketServer` does, while
  * other requests have the `gracefulShutdownTimeout`.
  *
@@ -159,10 +163,21 @@ export const make = (
     // Before anybody connects, so that there is something to read.
     yield* Meter.currentIf(checked.options.metrics)
     const server = evaluate()
-    const http = yield* NodeHttpServer.make(() => server, listen)
+    const early = yield* Effect.acquireRelease(
+      Effect.sync(() => new EarlyArrivals(server)),
+      (early) => Effect.sync(() => early.release())
+    )
+    const listening = yield* Scope.fork(yield* Effect.scope)
+    // Before the end of `listening`, which waits for who has no answer.
+    yield* Effect.addFinalizer(() => Effect.sync(() => early.end()))
+    const http = yield* Scope.provide(NodeHttpServer.make(() => server, listen), listening)
     return HttpServer.make({
       address: http.address,
-      serve: (app, middleware) => serve(http, server, new HttpUpgrades(checked, new Timepiece(clock)), app, middleware)
+      serve: (app, middleware) =>
+        Effect.tap(
+          serve(http, server, new HttpUpgrades(checked, new Timepiece(clock)), app, middleware),
+          () => Effect.sync(() => early.release())
+        )
     })
   })
 
