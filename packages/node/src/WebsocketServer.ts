@@ -87,8 +87,8 @@ export type Handler<A, E, R> = (ws: Websocket.Websocket["Service"], admitted: A)
 export interface RunOptions<A, R> {
   /**
    * Runs before the connection is open, with its `WebsocketRequest`: what it answers is the handler's, and a `Refusal` is the
-   * client's. Has as long as `handshakeDeadline`. Its scope is the handler's, too: what it acquires is there until the handler has
-   * ended. Default: everybody is admitted.
+   * client's. Has as long as `handshakeDeadline`, and the end of its client does not interrupt it. Its scope is the
+   * handler's, too: what it acquires is there until the handler has ended. Default: everybody is admitted.
    *
    * Written where it is given, it is best piped or a generator: behind `Effect.map(self, f)` there, TypeScript takes what the handler
    * gets for `unknown`, and the handler's parameter has to have a type.
@@ -109,8 +109,9 @@ export class WebsocketServer extends Context.Service<WebsocketServer, {
   readonly address: Address
   /**
    * Runs the handler for each connection, until it is interrupted or the server closes: then the connections are asked to leave by
-   * `drainCode`, their handlers waited for, and interrupted after `drainDeadline`; who comes meanwhile gets a 503. While nothing
-   * runs, clients wait; of two that run, the later gets them.
+   * `drainCode`, their handlers waited for, and interrupted after `drainDeadline`; who comes meanwhile gets a 503. What cannot be
+   * interrupted is waited for without a bound, as everywhere in Effect, though its connection is cut. While nothing runs, clients
+   * wait; of two that run, the later gets them.
    */
   readonly run: {
     <E, R>(
