@@ -20,7 +20,8 @@ const sent = Effect.fnUntraced(function*(...pieces: ReadonlyArray<string | Uint8
 describe("Websocket.sendStream", () => {
   it.live("sends the text that its strings make, wherever it is cut", () =>
     Effect.gen(function*() {
-      const text = "a😀😀ü"
+      // The first and the last that are two halves among them.
+      const text = "a😀😀ü\u{10000}\u{10ffff}"
       // Each of them half a character, or one.
       assert.strictEqual(yield* sent(...text.split("")), text)
       for (let at = 0; at <= text.length; at++) {

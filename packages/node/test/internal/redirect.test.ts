@@ -28,6 +28,11 @@ it("a Location may be relative", () => {
   assert.strictEqual(follow("wss://a.test/x/y", "//b.test"), "wss://b.test/ without credentials")
 })
 
+it("every octet beyond ASCII stays the one that the server wrote, the first and the last of them, too", () => {
+  // "À" and "ÿ" in UTF-8, as Node reads them.
+  assert.strictEqual(follow("ws://a.test/", "/\u00c3\u0080?\u00c3\u00bf"), "ws://a.test/%C3%80?%C3%BF with credentials")
+})
+
 it("what a server writes for user and password is not taken, nor is a fragment", () => {
   assert.strictEqual(follow("ws://a.test/", "//user:word@a.test/x#y"), "ws://a.test/x with credentials")
 })

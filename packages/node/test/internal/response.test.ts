@@ -35,6 +35,14 @@ it("any other says when it was made, how long its body is, in bytes, and what it
   assert.strictEqual(Buffer.from(format(response, "HEAD", then)).toString(), head)
 })
 
+it("its headers are Latin-1, its body is UTF-8, and a status that is new says nothing but its number", () => {
+  const response = { status: 499, headers: [["X", "ü"], ["Date", "now"]], body: "ü" } as const
+  assert.strictEqual(
+    Buffer.from(format(response, "GET", then)).toString("latin1"),
+    "HTTP/1.1 499 \r\nX: ü\r\nDate: now\r\nContent-Length: 2\r\n\r\n\u00c3\u00bc"
+  )
+})
+
 it("the date of an application stays the only one", () => {
   const response = { status: 404, headers: [["date", "Mon, 07 Nov 1994 08:49:37 GMT"]], body: "" } as const
   assert.strictEqual(

@@ -8,3 +8,10 @@ it("a target has user and password among its headers, in front of the others, an
   assert.deepStrictEqual(headers, [["Authorization", "Basic dXNlcjp3b3Jk"], ["Origin", "http://a"]])
   assert.strictEqual(hostname(url), "::1")
 })
+
+it("an Authorization that is given is the only one, whatever its case", () => {
+  for (const name of ["Authorization", "authorization"]) {
+    const given = [[name, "Bearer 1"]] as const
+    assert.deepStrictEqual(Result.getOrThrow(parse("ws://user:word@127.0.0.1/", given)).headers, given)
+  }
+})
