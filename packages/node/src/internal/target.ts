@@ -37,8 +37,7 @@ export const parse = (url: string | URL, headers: HeaderLines = []): Result.Resu
 // What one must be that is none: URL parsers do not tell.
 const flawOf = (url: string): string => {
   if (!/^ *wss?:/i.test(url)) return ofScheme
-  const withoutPort = url.replace(/^( *wss?:\/*[^/?#]+):[^:@/?#\]]*(?=[/?#]|$)/i, "$1")
-  return withoutPort !== url && URL.canParse(withoutPort)
+  return URL.canParse(url.replace(/^( *wss?:\/*[^/?#]+):[^@/?#]*/i, "$1"))
     ? "one whose port is a number from 0 to 65535"
     : "one whose host is a name or an address"
 }
