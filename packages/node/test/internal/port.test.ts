@@ -4,6 +4,7 @@ import * as Fiber from "effect/Fiber"
 import * as net from "node:net"
 import { buffer } from "node:stream/consumers"
 import { noise } from "../../../core/test/support/bytes.ts"
+import * as FrameMemory from "../../src/internal/frameMemory.ts"
 import { HandlePort } from "../../src/internal/handlePort.ts"
 import * as Port from "../../src/internal/port.ts"
 import type { Io } from "../../src/WebsocketError.ts"
@@ -167,6 +168,16 @@ for (const direct of [true, false]) {
         assert.strictEqual(listener.closed?.reason?.cause.message, "enough")
       }))
 
+    it.live("fails by it, too, where something waits for the end of the tick to go out", () =>
+      Effect.gen(function*() {
+        const { ours } = yield* Pairs.tcp()
+        const { listener, port } = attach(ours, { direct })
+        port.write(Buffer.from("never sent"))
+        ours.destroy(new Error("enough"))
+        yield* until(() => listener.closed !== undefined)
+        assert.strictEqual(listener.closed?.reason?.cause.message, "enough")
+      }))
+
     it.live("gives all of it, too, when the stream is destroyed before somebody asks", () =>
       Effect.gen(function*() {
         const { listener, ours } = yield* holding
@@ -187,6 +198,27 @@ for (const direct of [true, false]) {
         port.write(Buffer.from("4"))
         port.shutdown()
         assert.strictEqual((yield* Effect.promise(() => buffer(peer))).toString(), "1234")
+      }))
+
+    it.live("sends all of what is written in one tick, though the system does not take the first of it at once", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        const { port } = attach(ours, { direct })
+        const large = noise(20_000 * kib, 1)
+        for (const bytes of [large, Buffer.from("second"), Buffer.from("third")]) port.write(bytes)
+        port.shutdown()
+        const received = yield* Effect.promise(() => buffer(peer))
+        assert.isTrue(received.equals(Buffer.concat([large, Buffer.from("secondthird")])))
+      }))
+
+    it.live("is full from as many bytes on as the socket says, as a stream is", () =>
+      Effect.gen(function*() {
+        const { ours } = yield* Pairs.tcp()
+        const { port } = attach(ours, { direct })
+        port.write(new Uint8Array(ours.writableHighWaterMark - 1))
+        assert.isFalse(port.isFull)
+        port.write(new Uint8Array(1))
+        assert.isTrue(port.isFull)
       }))
 
     it.live("sends what is written as the write of another fails that went out with its own", () =>
@@ -227,6 +259,60 @@ for (const direct of [true, false]) {
         port.shutdown()
         assert.isFalse(port.isWritable)
         assert.isTrue((yield* Fiber.join(received)).equals(Buffer.concat(sent)))
+      }))
+
+    it.live("leaves a frame as it is until the system has taken it, though others are put together meanwhile", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        peer.pause()
+        const { port } = attach(ours, { direct })
+        const size = FrameMemory.blockBytes / 4
+        let sent = 0
+        while (port.queuedBytes === 0) {
+          for (let i = 0; i < 16; i++) yield* Effect.yieldNow
+          port.write(FrameMemory.take(size).fill(1))
+          sent += size
+          yield* turn
+        }
+        for (let i = 0; i < 4; i++) FrameMemory.take(size).fill(2)
+        port.shutdown()
+        const received = yield* Effect.promise(() => buffer(peer))
+        assert.deepStrictEqual([received.length, received.indexOf(2)], [sent, -1])
+      }))
+
+    it.live("counts what was written while the system took its time until that is taken, too", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        peer.pause()
+        const { port } = attach(ours, { direct })
+        // More than a system holds for a socket.
+        const size = 20_000 * kib
+        port.write(new Uint8Array(size))
+        yield* turn
+        port.write(new Uint8Array(size))
+        let received = 0
+        peer.on("data", ({ length }) => (received += length) > size && peer.pause()).resume()
+        yield* until(() => peer.isPaused())
+        for (let i = 0; i < 4; i++) yield* turn
+        assert.strictEqual(port.queuedBytes, size)
+        assert.isTrue(port.isFull)
+      }))
+
+    it.live("fails of a write that the peer's reset has ended, though nobody reads", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        const { port } = attach(ours, { direct })
+        // Read ahead, and then no more.
+        for (let i = 0; i < 4; i++) {
+          peer.write(noise(500 * kib, i))
+          yield* turn
+        }
+        peer.pause()
+        port.write(new Uint8Array(20_000 * kib))
+        yield* turn
+        peer.resetAndDestroy()
+        yield* until(() => port.failure !== undefined)
+        assert.strictEqual(port.failure?.syscall, "write")
       }))
 
     it.live("sees that the peer takes of a write, long before all of it is taken", () =>
