@@ -179,6 +179,29 @@ describe("What a server upgrades to is not ours alone to say", () => {
       assert.strictEqual(yield* status(port, "raw"), 101)
     }))
 
+  it.live("somebody else who speaks HTTP/2 by an upgrade gets those who ask for it", () =>
+    Effect.gen(function*() {
+      const server = createServer(application)
+      const port = yield* shared(server, (server) =>
+        Effect.forkScoped(WebsocketUpgrade.runUpgrades(server, () => Effect.void), { startImmediately: true }))
+      server.on("upgrade", (_, socket) =>
+        socket.end("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n"))
+      assert.strictEqual(yield* status(port, "h2c"), 101)
+    }))
+
+  it.live("as does a handler of upgrades, of a server that has no application", () =>
+    Effect.gen(function*() {
+      const port = yield* shared(createServer(), (server) =>
+        Effect.forkScoped(
+          WebsocketUpgrade.runUpgrades(
+            server,
+            ({ socket }) => Effect.sync(() => socket.end("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n"))
+          ),
+          { startImmediately: true }
+        ))
+      assert.strictEqual(yield* status(port, "h2c"), 101)
+    }))
+
   for (const [name, run] of [["attach", attached], ["run", running]] as const) {
     it.live(`a server without an application says what it speaks, by ${name}`, () =>
       Effect.gen(function*() {
@@ -250,6 +273,9 @@ describe("What a server upgrades to is not ours alone to say", () => {
         assert.strictEqual(yield* status(port, "h2c"), 200)
         yield* Scope.close(scopes[1 - first]!, Exit.void)
         assert.strictEqual(decides(server), before)
+        assert.strictEqual(yield* status(port, "h2c"), 200)
+        // And whoever comes then finds it so.
+        yield* running(server)
         assert.strictEqual(yield* status(port, "h2c"), 200)
       }
     }))
