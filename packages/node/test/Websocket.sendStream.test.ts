@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Opcode from "@websocket-stream/core/Opcode"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { decode } from "./support/frames.ts"
@@ -37,6 +38,18 @@ describe("Websocket.sendStream", () => {
       assert.strictEqual(yield* sent("a", half), "a\ufffd")
       assert.strictEqual(yield* sent(half, half, "b"), "\ufffd\ufffdb")
       assert.strictEqual(yield* sent(half, Uint8Array.of(0x63), "d"), "\ufffdcd")
+    }))
+
+  it.live("dies of a piece that is none, and the peer gets nothing of it", () =>
+    Effect.gen(function*() {
+      const { duplex, ws } = yield* scripted()
+      for (const wrong of [5, [1], new ArrayBuffer(1)] as ReadonlyArray<any>) {
+        const exit = yield* Effect.exit(ws.sendStream("text", Stream.make(wrong)))
+        assert.isTrue(Exit.hasDies(exit))
+        assert.include(String(exit), "a piece must be a string or bytes")
+      }
+      yield* turns
+      assert.lengthOf(duplex.sentBytes, 0)
     }))
 
   // The clock stands still: the peer has all the time to agree.

@@ -19,7 +19,7 @@ import { randomBytes } from "node:crypto"
 import { duplexPair } from "node:stream"
 import { isCollected } from "../../core/test/support/garbage.ts"
 import { asText, closeFrame, decode } from "./support/frames.ts"
-import { turns } from "./support/streams.ts"
+import { reasonOf, turns } from "./support/streams.ts"
 import { brief, scripted, streams } from "./support/websockets.ts"
 
 /** A client that reads and writes frames, and a server that receives and sends messages. */
@@ -166,6 +166,9 @@ describe("Websocket", () => {
       yield* peer.write(Opcode.Continuation, "of nothing")
       const { clean, received, sent } = yield* Fiber.join(closed)
       assert.deepStrictEqual([sent?.code, received.code, clean], [1002, 1006, false])
+      // Nor is what it sends then said to have met a clean end.
+      const refused = yield* reasonOf(ws.send("late"))
+      assert.deepInclude(refused, { _tag: "Closed", by: "Peer", code: 1006, clean: false, truncated: false })
       const other = yield* Scope.make()
       const { ws: left } = yield* Effect.gen(function*() {
         const [near, far] = duplexPair()
@@ -279,6 +282,8 @@ describe("Websocket", () => {
       yield* TestClock.adjust("2999 millis")
       assert.isUndefined(closing.pollUnsafe())
       yield* TestClock.adjust("1 millis")
+      // Who began were we, whoever asks.
+      assert.deepInclude(yield* reasonOf(ws.send("late")), { _tag: "Closed", by: "Us", code: 1006, clean: false })
       assert.strictEqual((yield* Fiber.join(closing)).code, 1006)
     }))
 

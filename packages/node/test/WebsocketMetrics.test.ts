@@ -301,5 +301,8 @@ describe("The metrics", () => {
         ["websocket.bytes.buffered", "By"],
         ["websocket.ping.duration", "s"]
       ])
+      // Without it there is no rate of them.
+      const rising = exported.flatMap(({ name, sum }) => sum?.isMonotonic === true ? [name] : [])
+      assert.sameMembers(rising, ["websocket.connections.accepted", "websocket.messages", "websocket.io"])
     })))
 })
