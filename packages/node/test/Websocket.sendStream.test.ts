@@ -7,7 +7,6 @@ import * as Stream from "effect/Stream"
 import { decode } from "./support/frames.ts"
 import { Steps } from "./support/stepping.ts"
 import { park, turns } from "./support/streams.ts"
-import { until } from "./support/turns.ts"
 import { scripted } from "./support/websockets.ts"
 
 /** The message that pieces make. */
@@ -66,10 +65,7 @@ describe("Websocket.sendStream", () => {
             isBeforeTheEnd = steps.step() || (yield* Effect.as(turns, steps.step()))
           }
           const closing = yield* park(ws.close(4000))
-          yield* until(() => {
-            steps.run()
-            return sending.pollUnsafe() !== undefined
-          })
+          yield* steps.untilEnded(sending)
           yield* turns
           const frames = decode("server", duplex.sentBytes)
           const isWhole = frames.some(({ fin, opcode }) => fin && opcode === Opcode.Continuation)

@@ -8,7 +8,7 @@ import type { Duplex } from "node:stream"
 import { Scripted } from "./support/scripted.ts"
 import { Steps } from "./support/stepping.ts"
 import { reasonOf } from "./support/streams.ts"
-import { manyTurns, until } from "./support/turns.ts"
+import { manyTurns } from "./support/turns.ts"
 
 /** Dials a stream to which something happens, as soon as it is there. */
 class Dialling extends http.Agent {
@@ -56,10 +56,7 @@ describe("connect", () => {
             for (let i = 0; i < point && isBeforeTheEnd; i++) isBeforeTheEnd = steps.step()
             agent.happen()
             yield* manyTurns
-            yield* until(() => {
-              steps.run()
-              return fiber.pollUnsafe() !== undefined
-            })
+            yield* steps.untilEnded(fiber)
             assert.deepInclude(yield* Fiber.join(fiber), expected)
             points++
           }

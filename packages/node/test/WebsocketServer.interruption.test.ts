@@ -7,7 +7,7 @@ import * as Fiber from "effect/Fiber"
 import type { Socket } from "node:net"
 import { asText } from "./support/frames.ts"
 import { dial, exchange, request, serve } from "./support/http.ts"
-import { serving, takeClose, takeHead, turn } from "./support/server.ts"
+import { serving, takeClose, takeHead } from "./support/server.ts"
 import { Steps } from "./support/stepping.ts"
 import { event, reasonOf } from "./support/streams.ts"
 
@@ -68,10 +68,7 @@ describe("The interruption of run", () => {
           for (let step = 0; step < point && hasMore; step++) hasMore = steps.step()
           const answer = yield* Effect.forkChild(takeAnswer(socket), { startImmediately: true })
           const ending = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
-          while (ending.pollUnsafe() === undefined) {
-            steps.run()
-            yield* turn
-          }
+          yield* steps.untilEnded(ending)
           answers.add(yield* Fiber.join(answer))
         }
         assert.deepStrictEqual([...answers], ["503", "101 1001"])

@@ -94,15 +94,10 @@ describe("A server listens", () => {
       const steps = new Steps()
       const serving = Effect.flatMap(WebsocketServer.make({ path }), (server) => server.run(echo))
       const fiber = yield* steps.fork(3, Effect.scoped(serving))
-      const ended = (other: Fiber.Fiber<unknown, unknown>) =>
-        until(() => {
-          steps.run()
-          return other.pollUnsafe() !== undefined
-        })
       yield* Effect.addFinalizer(() =>
         Effect.suspend(() => {
           fiber.interruptUnsafe()
-          return ended(fiber)
+          return steps.untilEnded(fiber)
         })
       )
       yield* until(() => {
@@ -112,7 +107,7 @@ describe("A server listens", () => {
       })
       const client = yield* Effect.forkScoped(expectEcho("ws://localhost/", { socketPath: path }))
       yield* manyTurns
-      yield* ended(client)
+      yield* steps.untilEnded(client)
       yield* Fiber.join(client)
     }))
 

@@ -1,7 +1,7 @@
 /**
  * A payload that arrives in pieces. Nothing is allocated for what is announced before half of it has come, so that what is held is
- * at most twice the bytes that came and a page: large pieces are kept where they are, unless they are only lent; all else is gathered in
- * blocks, because a hundred thousand pieces of a byte would weigh a hundred times what they say.
+ * at most twice the bytes that came and a page: large pieces are kept where they are, unless they are only lent; all else is
+ * gathered in blocks, because a hundred thousand pieces of a byte would weigh a hundred times what they say.
  */
 export class Pieces {
   private readonly allocate: Allocate

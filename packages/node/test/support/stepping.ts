@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Scheduler from "effect/Scheduler"
+import { until } from "./turns.ts"
 
 export class Steps {
   private readonly tasks: Array<() => void> = []
@@ -39,6 +40,14 @@ export class Steps {
     () => Effect.andThen(Effect.sync(() => this.run()), Effect.yieldNow),
     { discard: true }
   )
+
+  /** Lets all go on, turn by turn of the event loop, until a fiber has ended. */
+  untilEnded(fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> {
+    return until(() => {
+      this.run()
+      return fiber.pollUnsafe() !== undefined
+    })
+  }
 
   /** Lets all go on, in this very turn of the event loop. */
   run(): void {
