@@ -212,28 +212,34 @@ export class HandlePort implements Port, Private.Reader {
   }
 
   /** @internal for `flushSoon`, which holds what goes first */
-  submit(first?: Uint8Array): void {
+  submit(first?: Uint8Array): boolean {
     const { handle } = this
     const queue = first === undefined || this.queue === undefined ? first ?? this.queue : [first].concat(this.queue)
-    if (handle === undefined || this.isDestroyed || queue === undefined || this.sending !== undefined) return
+    if (handle === undefined || this.isDestroyed || queue === undefined || this.sending !== undefined) return false
     this.queue = undefined
     const request = spare ??
       Object.assign(Private.writeRequest(), { port: nobody, queue: nothing, bytes: 0, oncomplete: onWritten })
     spare = undefined
     const status = Array.isArray(queue) ? handle.writev(request, queue, true) : handle.writeBuffer(request, queue)
-    if (status !== 0) return this.failWriting(systemError(status, "write"))
+    if (status !== 0) {
+      this.failWriting(systemError(status, "write"))
+      return false
+    }
     if (Private.isWriteAsync()) {
       // Nobody else may move what the system still has to take.
       request.queue = queue
       request.port = this
       request.bytes = this.queuedBytes
       this.sending = request
-    } else {
-      // Most requests are not used: the system has taken all by now.
-      spare = request
-      if (!Array.isArray(queue)) FrameMemory.giveBack(queue)
-      this.queuedBytes = 0
+      return false
     }
+    // Most requests are not used: the system has taken all by now.
+    spare = request
+    if (!Array.isArray(queue)) FrameMemory.giveBack(queue)
+    this.queuedBytes = 0
+    if (this.isFull || this.lazyEnding !== undefined) return false
+    this.flushes = false
+    return true
   }
 
   /** @internal for `flushSoon` */
@@ -292,8 +298,7 @@ export class HandlePort implements Port, Private.Reader {
   }
 
   private flush(): void {
-    this.submit()
-    this.settle()
+    if (!this.submit()) this.settle()
   }
 
   private enqueue(bytes: Uint8Array): void {

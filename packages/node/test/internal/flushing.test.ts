@@ -3,14 +3,17 @@ import * as Effect from "effect/Effect"
 import { flushBehind, flushSoon } from "../../src/internal/flushing.ts"
 import { turn } from "../support/server.ts"
 
-/** Notes what is submitted, in its order, and then what is settled. */
+/** Notes what is submitted, in its order, and then what is settled, of those with a rest. */
 const recorder = () => {
   const seen: Array<string> = []
   return {
     seen,
-    queue: (name: string) =>
+    queue: (name: string, isAll = false) =>
       flushSoon({
-        submit: (first) => seen.push(Buffer.from(first).toString()),
+        submit: (first) => {
+          seen.push(Buffer.from(first).toString())
+          return isAll
+        },
         settle: () => seen.push(name.toUpperCase())
       }, Buffer.from(name))
   }
@@ -27,6 +30,14 @@ describe("flushing", { concurrent: false }, () => {
       assert.deepStrictEqual(seen, ["a", "b", "A", "B"])
       yield* turn
       assert.deepStrictEqual(seen, ["a", "b", "A", "B"])
+    }))
+
+  it.effect("sees to the rest of those who have one, when all have submitted", () =>
+    Effect.gen(function*() {
+      const { queue, seen } = recorder()
+      for (const name of ["a", "b", "c", "d"]) queue(name, name === "a" || name === "c")
+      yield* turn
+      assert.deepStrictEqual(seen, ["a", "b", "c", "d", "B", "D"])
     }))
 
   it.effect("comes behind what is done, all of it together, and not again", () =>
