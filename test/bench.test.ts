@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { median, ratio } from "../bench/support/statistics.ts"
 import * as Process from "./support/childProcess.ts"
 import * as Examples from "./support/examples.ts"
 
@@ -25,4 +26,10 @@ describe("bench", { timeout: Examples.timeout }, () => {
       assert.strictEqual(status, 1)
       assert.match(stderr, /2000000000 connections .* take fewer with --connections$/m)
     }))
+
+  it("takes for the median what is in the middle, or half-way between the two that are", () => {
+    assert.strictEqual(median([9, 1, 2]), 2)
+    assert.strictEqual(median([9, 1, 2, 4]), 3)
+    assert.deepStrictEqual(ratio([2, 6, 8, 10], [1, 2, 8, 2]), { median: 2.5, min: 1, max: 5 })
+  })
 })

@@ -5,7 +5,12 @@ export interface Spread {
   readonly max: number
 }
 
-export const median = (values: ReadonlyArray<number>): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
+export const median = (values: ReadonlyArray<number>): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const half = sorted.length >> 1
+  // Of an even number the upper of the two in the middle alone would flatter who is ahead: where rounds are of two kinds, by a tenth.
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2
+}
 
 const spread = (values: ReadonlyArray<number>): Spread => ({
   median: median(values),
