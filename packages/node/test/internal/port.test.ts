@@ -357,14 +357,21 @@ for (const direct of [true, false]) {
         assert.isUndefined(listener.closed!.reason)
       }))
 
-    it.live("closes when the peer has taken all, and reads first what it says", () =>
+    it.live("closes when the peer has taken all, and reads what it says until then, of which it had read the first", () =>
       Effect.gen(function*() {
         const { ours, peer } = yield* Pairs.tcp()
         const { port } = attach(ours, { direct })
-        port.write(new Uint8Array(16 * 1024 * kib))
-        // It reads nothing before it has said all.
-        peer.write(new Uint8Array(16 * 1024 * kib), () => peer.resume())
-        yield* port.close("Infinity")
+        const size = 16 * 1024 * kib
+        peer.write(new Uint8Array(kib))
+        yield* until(() => ours.bytesRead === kib)
+        port.write(new Uint8Array(size))
+        const closed = yield* Effect.forkChild(port.close("Infinity"), { startImmediately: true })
+        peer.write(new Uint8Array(size))
+        // What is not read when the socket closes resets it, and the peer loses what is on its way.
+        yield* until(() => ours.bytesRead === kib + size)
+        assert.isUndefined(closed.pollUnsafe())
+        assert.lengthOf(yield* Effect.promise(() => buffer(peer)), size)
+        yield* Fiber.join(closed)
       }))
 
     it.live("closes at once where its side has ended before, whatever the peer does", () =>
