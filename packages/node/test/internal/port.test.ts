@@ -298,6 +298,26 @@ for (const direct of [true, false]) {
         assert.isTrue(port.isFull)
       }))
 
+    it.live("sends what is written when the system has taken what it took its time for", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        peer.pause()
+        const { port } = attach(ours, { direct })
+        // More than a system holds for a socket.
+        const size = 20_000 * kib
+        port.write(new Uint8Array(size))
+        yield* turn
+        assert.isAbove(port.queuedBytes, 0)
+        let received = 0
+        peer.on("data", ({ length }) => received += length).resume()
+        yield* until(() => received === size && port.queuedBytes === 0)
+        for (const more of ["one", "two"]) {
+          received = 0
+          port.write(Buffer.from(more))
+          yield* until(() => received === more.length)
+        }
+      }))
+
     it.live("fails of a write that the peer's reset has ended, though nobody reads", () =>
       Effect.gen(function*() {
         const { ours, peer } = yield* Pairs.tcp()
