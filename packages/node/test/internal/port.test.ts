@@ -14,12 +14,13 @@ import { event } from "../support/streams.ts"
 
 const kib = 1024
 
-/** Takes all that comes, and notes what it is told. */
+/** Takes all that comes, unless it wants no more, and notes what it is told. */
 class Recorder implements Port.Listener {
   readonly chunks: Array<Buffer> = []
   ended = false
   drained = 0
   closed: { readonly reason: Io | undefined } | undefined = undefined
+  wantsMore = true
   private readonly onBytes: (length: number) => void
 
   constructor(onBytes: (length: number) => void = () => {}) {
@@ -29,7 +30,7 @@ class Recorder implements Port.Listener {
   onChunk(chunk: Uint8Array): boolean {
     this.chunks.push(Buffer.from(chunk))
     this.onBytes(chunk.length)
-    return true
+    return this.wantsMore
   }
 
   onEnd(): void {
@@ -360,6 +361,23 @@ for (const direct of [true, false]) {
         assert.isFalse(port.takeHeard())
       }))
 
+    it.live("tells nothing to who wants no more, until it pulls", () =>
+      Effect.gen(function*() {
+        const { ours, peer } = yield* Pairs.tcp()
+        const { listener, port } = attach(ours, { direct })
+        listener.wantsMore = false
+        port.pull()
+        peer.write("a")
+        yield* until(() => listener.chunks.length === 1)
+        peer.write("b")
+        yield* until(() => ours.bytesRead === 2)
+        yield* turn
+        assert.deepStrictEqual(listener.chunks.map(String), ["a"])
+        port.pull()
+        yield* until(() => listener.chunks.length === 2)
+        assert.deepStrictEqual(listener.chunks.map(String), ["a", "b"])
+      }))
+
     it.live("tells of the end, and closes in good order behind both", () =>
       Effect.gen(function*() {
         const { ours, peer } = yield* Pairs.tcp({ allowHalfOpen: true })
@@ -370,9 +388,12 @@ for (const direct of [true, false]) {
         assert.strictEqual(Buffer.concat(listener.chunks).toString(), "last")
         assert.isTrue(port.isWritable)
         assert.isUndefined(listener.closed)
-        port.write(Buffer.from("answer"))
+        for (const answer of ["answer", ", and more"]) {
+          port.write(Buffer.from(answer))
+          yield* turn
+        }
         port.shutdown()
-        assert.strictEqual((yield* Effect.promise(() => buffer(peer))).toString(), "answer")
+        assert.strictEqual((yield* Effect.promise(() => buffer(peer))).toString(), "answer, and more")
         yield* until(() => listener.closed !== undefined)
         assert.isUndefined(listener.closed!.reason)
       }))
