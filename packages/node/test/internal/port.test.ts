@@ -333,6 +333,7 @@ for (const direct of [true, false]) {
         yield* turn
         peer.resetAndDestroy()
         yield* until(() => port.failure !== undefined)
+        assert.isFalse(port.isWritable)
         assert.strictEqual(port.failure?.syscall, "write")
       }))
 
