@@ -14,6 +14,9 @@ import { event } from "../support/streams.ts"
 
 const kib = 1024
 
+/** Bytes: more than a system holds for a socket. */
+const moreThanHeld = 20_000 * kib
+
 /** Takes all that comes, unless it wants no more, and notes what it is told. */
 class Recorder implements Port.Listener {
   readonly chunks: Array<Buffer> = []
@@ -54,6 +57,17 @@ const attach = (duplex: Pairs.Pair["ours"], options: Partial<Port.PortOptions> =
   return { port, listener }
 }
 
+/** A port with a write that the system takes its time for, and the peer, which reads nothing yet. */
+const busy = Effect.fnUntraced(function*(direct: boolean) {
+  const { ours, peer } = yield* Pairs.tcp()
+  peer.pause()
+  const { port } = attach(ours, { direct })
+  port.write(new Uint8Array(moreThanHeld))
+  yield* turn
+  assert.isAbove(port.queuedBytes, 0)
+  return { peer, port }
+})
+
 const isDirect = (duplex: Pairs.Pair["ours"], options?: Partial<Port.PortOptions>) =>
   attach(duplex, options).port instanceof HandlePort
 
@@ -80,7 +94,7 @@ describe("a port has the socket's handle", () => {
     const [what, make] of [
       ["has a timer of its own", (socket) => socket.setTimeout(60_000)],
       ["is read by somebody", (socket) => socket.on("data", () => {})],
-      ["has not sent all yet", (socket) => socket.write(noise(20_000 * kib, 1))],
+      ["has not sent all yet", (socket) => socket.write(noise(moreThanHeld, 1))],
       ["was ended", (socket) => socket.end()],
       ["was destroyed", (socket) => socket.destroy()]
     ] satisfies ReadonlyArray<readonly [string, (socket: net.Socket) => unknown]>
@@ -162,7 +176,7 @@ for (const direct of [true, false]) {
         const { ours, peer } = yield* Pairs.tcp()
         peer.pause()
         const { listener, port } = attach(ours, { direct })
-        port.write(noise(20_000 * kib, 1))
+        port.write(noise(moreThanHeld, 1))
         yield* turn
         ours.destroy(new Error("enough"))
         yield* until(() => listener.closed !== undefined)
@@ -205,7 +219,7 @@ for (const direct of [true, false]) {
       Effect.gen(function*() {
         const { ours, peer } = yield* Pairs.tcp()
         const { port } = attach(ours, { direct })
-        const large = noise(20_000 * kib, 1)
+        const large = noise(moreThanHeld, 1)
         for (const bytes of [large, Buffer.from("second"), Buffer.from("third")]) port.write(bytes)
         port.shutdown()
         const received = yield* Effect.promise(() => buffer(peer))
@@ -283,35 +297,22 @@ for (const direct of [true, false]) {
 
     it.live("counts what was written while the system took its time until that is taken, too", () =>
       Effect.gen(function*() {
-        const { ours, peer } = yield* Pairs.tcp()
-        peer.pause()
-        const { port } = attach(ours, { direct })
-        // More than a system holds for a socket.
-        const size = 20_000 * kib
-        port.write(new Uint8Array(size))
-        yield* turn
-        port.write(new Uint8Array(size))
+        const { peer, port } = yield* busy(direct)
+        port.write(new Uint8Array(moreThanHeld))
         let received = 0
-        peer.on("data", ({ length }) => (received += length) > size && peer.pause()).resume()
+        peer.on("data", ({ length }) => (received += length) > moreThanHeld && peer.pause()).resume()
         yield* until(() => peer.isPaused())
         for (let i = 0; i < 4; i++) yield* turn
-        assert.strictEqual(port.queuedBytes, size)
+        assert.strictEqual(port.queuedBytes, moreThanHeld)
         assert.isTrue(port.isFull)
       }))
 
     it.live("sends what is written when the system has taken what it took its time for", () =>
       Effect.gen(function*() {
-        const { ours, peer } = yield* Pairs.tcp()
-        peer.pause()
-        const { port } = attach(ours, { direct })
-        // More than a system holds for a socket.
-        const size = 20_000 * kib
-        port.write(new Uint8Array(size))
-        yield* turn
-        assert.isAbove(port.queuedBytes, 0)
+        const { peer, port } = yield* busy(direct)
         let received = 0
         peer.on("data", ({ length }) => received += length).resume()
-        yield* until(() => received === size && port.queuedBytes === 0)
+        yield* until(() => received === moreThanHeld && port.queuedBytes === 0)
         for (const more of ["one", "two"]) {
           received = 0
           port.write(Buffer.from(more))
@@ -329,7 +330,7 @@ for (const direct of [true, false]) {
           yield* turn
         }
         peer.pause()
-        port.write(new Uint8Array(20_000 * kib))
+        port.write(new Uint8Array(moreThanHeld))
         yield* turn
         peer.resetAndDestroy()
         yield* until(() => port.failure !== undefined)
