@@ -182,7 +182,7 @@ const describeResponse = (reason: ResponseReason): string => {
     case "StatusNot101":
       return `the server answered with status ${reason.status} instead of 101`
     case "NotUpgraded":
-      return "the response lacks the header Connection: Upgrade or Upgrade: websocket"
+      return "the response does not have both Connection: Upgrade and Upgrade: websocket, the latter with nothing else"
     case "InvalidAccept":
       return `Sec-WebSocket-Accept does not prove that the server read our key, it is ${
         shown(reason.accept ?? "missing")

@@ -194,11 +194,12 @@ const responseCases: { readonly [T in Exclude<ResponseTag, "InvalidExtensions">]
     { upgrade: undefined },
     { connection: undefined },
     { upgrade: "h2c" },
-    { connection: "keep-alive" }
+    { connection: "keep-alive" },
+    { upgrade: "websocket, h2c" }
   ].map((headers) => [
     responseWith(headers),
     { _tag: "NotUpgraded" },
-    "the response lacks the header Connection: Upgrade or Upgrade: websocket (RFC 6455 4.1)"
+    "the response does not have both Connection: Upgrade and Upgrade: websocket, the latter with nothing else (RFC 6455 4.1)"
   ]),
   InvalidAccept: [
     undefined,
